@@ -1,0 +1,53 @@
+# Every target sets up what it needs on a machine that has only Python 3.11 or later. Nothing need be running.
+
+PYTHON ?= python3
+BIN = .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help demo test check unit bench lock clean
+
+help:
+	@echo "make demo    500 invented contacts travel between sandbox systems, on this machine alone"
+	@echo "make test    everything that is checked before a change lands"
+	@echo "make bench   the figures of docs/figures.md, measured anew"
+	@echo "make lock    resolve the dependencies again (needs uv)"
+
+demo: .venv/installed
+	@$(BIN)/parom demo
+
+test: .venv/installed-dev
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/pytest -n 4 --dist worksteal
+
+check: .venv/installed-dev
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache | tail -n 1
+
+bench: .venv/installed-dev
+	@$(BIN)/python -m tests.bench
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Parom needs Python 3.11 or later: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "the venv module is missing: on Debian, apt-get install python3-venv"; exit 1; }
+
+.venv/installed: .venv/bin/python requirements.lock pyproject.toml
+	@echo "installing into .venv"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/bin/python requirements-dev.lock pyproject.toml
+	@echo "installing into .venv"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@ .venv/installed
+
+LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
+
+lock:
+	$(LOCK) --extra flower --extra postgres --extra quickstart --output-file requirements.lock
+	$(LOCK) --all-extras --output-file requirements-dev.lock
+
+clean:
+	rm -rf .venv var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
