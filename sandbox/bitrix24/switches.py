@@ -1,0 +1,51 @@
+"""What a portal may do one way or the other: plan, settings, and everything the fact sheet marks as unverified."""
+
+from dataclasses import dataclass
+
+from sandbox.switches import choice
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    # Settings of a portal (facts/bitrix24.md §1, §2).
+    rate_profile: str = choice("standard", "enterprise", "off")
+    server_offset: str = "+03:00"
+    user_offset: str = "+03:00"
+    secret: str = "sandboxsecret00"  # noqa: S105 - the sandbox's own, known to everybody
+    scopes: tuple[str, ...] = ("crm", "user")
+    owner_active: bool = True
+    https_required: bool = False
+    hidden_assignees: tuple[int, ...] = ()
+    id_step: int = 2
+    operating_reported: bool = True
+    operating_cost_s: float = 0.05
+    operating_limit_s: float = 0.0
+
+    # Unverified: limits and errors (§2, §3.2, §4).
+    rejected_requests_count: bool = False
+    batch_charges: str = choice("methods", "batch", "both")
+    wrong_secret_status: int = choice(401, 403)
+    missing_scope_status: int = choice(401, 403)
+    unknown_method_status: int = choice(404, 400)
+    unresolved_reference: str = choice("empty", "literal")
+
+    # Unverified: lists (§5).
+    unknown_filter_key: str = choice("ignored", "error")
+    unparsable_date: str = choice("no_rows", "ignored")
+    filter_zone: str = choice("server", "user")
+    not_like_in_classic: bool = True
+    next_on_full_page: bool = False
+    phone_in_default_select: bool = False
+    empty_multifield: str = choice("absent", "list")
+    empty_multiple_uf: str = choice("list", "false")
+    empty_single_uf: str = choice("string", "null")
+    empty_reference: str = choice("null", "zero")
+    enumeration_as: str = choice("int", "string")
+    list_lag_s: float = 0.0
+
+    # Unverified: writes (§5.3, §7, §11).
+    noop_update_touches: bool = True
+    productrows_touch: bool = False
+    discount_sum: str = choice("with_tax", "without_tax")
+    closed_derived: bool = True
+    merge_touches_deals: bool = False
