@@ -1,0 +1,146 @@
+"""What the engine asks of an outside system. Connectors fulfil these protocols; nothing here does I/O.
+
+Configuration of a connector is a frozen dataclass: the annotation of a field is its type in `parom.toml`, its
+`metadata["help"]` the comment that `parom init` writes, a `Secret` never leaves `repr`, log or error.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Literal, Protocol
+
+from connectors.errors import ConnectorError
+
+
+class Secret(str):
+    """A string that must not be shown: its `repr` is masked, its value is used as any `str`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One entity as the source shows it. `fields` are the vendor's names and types; `modified` is aware."""
+
+    id: str
+    fields: Mapping[str, Any]
+    modified: datetime
+
+
+@dataclass(frozen=True)
+class Window:
+    """A question to the source: what changed since (inclusive), above which id. Times are aware."""
+
+    modified_since: datetime
+    created_since: datetime | None = None
+    after_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """One answer, ordered by id ascending. `server_time` is the source's clock when it began to answer."""
+
+    rows: tuple[Row, ...]
+    last: bool
+    server_time: datetime
+
+
+@dataclass(frozen=True)
+class Note:
+    """A text for one entity's status field."""
+
+    id: str
+    text: str
+
+
+class SourceEntity(Protocol):
+    """A kind of entity that can be read and, where the system has a status field, written a note."""
+
+    def page(self, window: Window, fields: Sequence[str]) -> Page:
+        """The next page of `window`. Raises Transient, Throttled or Refused."""
+
+    def read(self, ids: Sequence[str], fields: Sequence[str]) -> tuple[Row, ...]:
+        """The named entities as they are now; the deleted are absent. Raises as `page`."""
+
+    def write_notes(self, field: str, notes: Sequence[Note]) -> list[ConnectorError | None]:
+        """Write each note into `field`; one result per note, in order: None, or why that one failed."""
+
+
+class WriteClass(StrEnum):
+    """What a repeated write does in the target (RELIABILITY §2)."""
+
+    UPSERT = "A"
+    CREATE_AND_FIND = "B"
+    CREATE_BLIND = "C"
+
+
+@dataclass(frozen=True)
+class Found:
+    """An entity as the target holds it: its own id there, and all fields it shows."""
+
+    id: str
+    fields: Mapping[str, Any]
+
+
+class TargetEntity(Protocol):
+    """A kind of entity that can be found by our key, created and updated."""
+
+    write_class: WriteClass
+    settle: timedelta
+    """How long after a lost answer a write may still become visible."""
+
+    def find(self, key: str) -> Found | None:
+        """The entity that carries `key`. Raises Transient, Throttled, Refused; Rejected for an impossible key."""
+
+    def create(self, payload: Mapping[str, Any]) -> str:
+        """Create and return the target's id. Raises any ConnectorError; InDoubt when the answer was lost."""
+
+    def update(self, key: str, payload: Mapping[str, Any]) -> str | None:
+        """Overwrite and return the target's id, or None if no entity carries `key`. Raises as `create`."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of `parom check`."""
+
+    level: Literal["ok", "warning", "error"]
+    text: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class FieldNeed:
+    """A source field that a flow reads or writes: what `parom check` must find on the live system."""
+
+    code: str
+    label: str
+    types: tuple[str, ...]
+    writable: bool = False
+    options: frozenset[int] = frozenset()
+    """Enumeration ids that the configuration names."""
+
+
+class Connector(Protocol):
+    """One account of one outside system."""
+
+    def source(self, entity: str) -> SourceEntity:
+        """The entity kind by name, as declared in `tasks/flows.py`. KeyError if the system has none."""
+
+    def target(self, entity: str) -> TargetEntity:
+        """As `source`."""
+
+    def headroom(self) -> int:
+        """How many records it could serve within a few seconds, by its rate budget; 1 while it is unavailable.
+
+        Dispatch hands out no more, so that records wait in the ledger and not in a worker's thread.
+        """
+
+    def probe(self) -> None:
+        """One cheap call that succeeds if and only if the account works. Raises as a read does."""
+
+    def check(self, entity: str, needs: Sequence[FieldNeed]) -> Iterable[Finding]:
+        """Compare the live account with what the configuration expects; writes nothing."""
