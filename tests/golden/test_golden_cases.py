@@ -1,0 +1,102 @@
+"""Every `<folder>/<case>.in.json` maps to exactly what one of its neighbours says.
+
+    case.in.json      {"contact": {…the source's own shape…}, "options": {…what differs from the golden options…}}
+    case.out.json     {"payload": {…}, "warnings": […]}
+    case.error.json   {code: [message, …], …, "told": "…"}
+    case.skip.json    {"reason": "…"}
+
+The folder's name says which mapping runs: one line in MAPPINGS. All people in these files are invented.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from marshmallow import ValidationError
+
+from mappings.bitrix24_to_otmechalka import (
+    BRANCHOFFICES,
+    COURSES,
+    Bitrix24ContactToOtmechalkaClient,
+    ContactOptions,
+    Reference,
+    Rule,
+)
+from mappings.outcome import EntityMapping, Mapped, Skipped, told
+
+TODAY = date(2020, 12, 24)
+HERE = Path(__file__).parent
+EXPECTATIONS = ("out", "error", "skip")
+
+# The ids that the brief leaves open are invented.
+CONTACT_OPTIONS = ContactOptions(
+    courses=COURSES
+    | {
+        "group": Reference("10987", "Групповые занятия"),
+        "individual": Reference("10988", "Индивидуальные занятия"),
+    },
+    branchoffices=BRANCHOFFICES
+    | {
+        "gogolevsky": Reference("2634", "+ ЦДШ `МСК"),
+        "skolkovo": Reference("2635", "+ СКОЛКОВО `МСК *"),
+    },
+)
+
+
+def contact_mapping(overrides: dict[str, Any]) -> EntityMapping:
+    options = dict(overrides)
+    if "fields" in options:
+        options["fields"] = replace(CONTACT_OPTIONS.fields, **options["fields"])
+    if "rules" in options:
+        options["rules"] = tuple(Rule(**rule | {"courses": tuple(rule["courses"])}) for rule in options["rules"])
+    return Bitrix24ContactToOtmechalkaClient(replace(CONTACT_OPTIONS, **options))
+
+
+MAPPINGS: Mapping[str, tuple[str, Callable[[dict[str, Any]], EntityMapping]]] = {
+    "bitrix24_contact_to_otmechalka_client": ("contact", contact_mapping),
+}
+FOLDERS = sorted(path.name for path in HERE.iterdir() if path.is_dir() and not path.name.startswith("__"))
+CASES = [
+    pytest.param(folder, path.name.removesuffix(".in.json"), id=f"{folder}/{path.name.removesuffix('.in.json')}")
+    for folder in FOLDERS
+    for path in sorted((HERE / folder).glob("*.in.json"))
+]
+
+
+@pytest.mark.parametrize(("folder", "case"), CASES)
+def test_a_record_maps_to_what_its_case_says(folder, case):
+    entity, build = MAPPINGS[folder]
+    given = json.loads((HERE / folder / f"{case}.in.json").read_text("utf-8"))
+    mapping = build(given.get("options", {}))
+    assert outcome_of(mapping, given[entity]) == expectation_of(HERE / folder, case)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_folder_has_a_mapping_and_no_stray_files(folder):
+    assert folder in MAPPINGS
+    names = {path.name for path in (HERE / folder).iterdir()}
+    cases = {name.removesuffix(".in.json") for name in names if name.endswith(".in.json")}
+    allowed = {f"{case}.{kind}.json" for case in cases for kind in ("in", *EXPECTATIONS)}
+    assert names - allowed == set()
+
+
+def expectation_of(folder: Path, case: str) -> tuple[str, Any]:
+    found = [path for kind in EXPECTATIONS if (path := folder / f"{case}.{kind}.json").exists()]
+    assert len(found) == 1, f"{case} must have exactly one of {EXPECTATIONS}, has {len(found)}"
+    return found[0].name.split(".")[-2], json.loads(found[0].read_text("utf-8"))
+
+
+def outcome_of(mapping: EntityMapping, raw: dict[str, Any]) -> tuple[str, Any]:
+    try:
+        outcome = mapping.map(raw, today=TODAY)
+    except ValidationError as error:
+        return "error", error.messages_dict | {"told": told(error)}
+    match outcome:
+        case Mapped(payload, warnings):
+            return "out", {"payload": payload, "warnings": list(warnings)}
+        case Skipped(reason):
+            return "skip", {"reason": reason}
