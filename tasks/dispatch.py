@@ -1,0 +1,65 @@
+"""Dispatch: hand due records to workers, never more at once than the flow's window.
+
+The backlog stays in the ledger; Redis holds the window, and no more than the target can serve in a few seconds. The
+last places of a window are kept from backfill, so that a fresh change finds one free.
+"""
+
+import logging
+from datetime import timedelta
+
+from tasks.ledger import pauses, records
+from tasks.ledger.tables import Priority
+from tasks.runtime import Runtime
+
+log = logging.getLogger("parom.dispatch")
+
+KEPT_FROM_BACKFILL = 5
+"""One in so many places of a window is never given to backfill."""
+HINT_LOST_AFTER = timedelta(seconds=5)
+HINT_OLD_AFTER = timedelta(seconds=60)
+NOTE_BATCH = 50
+
+
+def dispatch(runtime: Runtime, name: str) -> int:
+    """Queue what is due and fits the window; returns how many records were handed out."""
+    flow = runtime.flows[name]
+    window = flow.window
+    headroom = flow.target_connection.headroom()  # asked before the transaction: it may be a call to Redis
+    with runtime.ledger.write() as connection:
+        now = runtime.ledger.now(connection)
+        if pauses.standing(connection, name, now=now).paused_by:
+            return 0
+        free = min(window - records.in_flight(connection, name), headroom)
+        chosen = records.queue(connection, name, limit=free, now=now, last=Priority.RETRY)
+        free -= len(chosen) + window // KEPT_FROM_BACKFILL
+        chosen += records.queue(connection, name, limit=free, now=now)
+    # Only now, after the commit: a worker may be faster than we are.
+    runtime.publisher.sync(chosen)
+    return len(chosen)
+
+
+def publish_lost_hints(runtime: Runtime, name: str) -> int:
+    """Send again the hints that no longer exist: flushed, or lost with a worker. Doubled ones end at the claim."""
+    waiting = runtime.publisher.waiting()
+    if waiting is None:
+        return 0
+    patience = HINT_LOST_AFTER if waiting == 0 else HINT_OLD_AFTER
+    with runtime.ledger.write() as connection:
+        now = runtime.ledger.now(connection)
+        if pauses.standing(connection, name, now=now).paused_by:
+            return 0
+        limit = runtime.flows[name].window
+        lost = records.lost_hints(connection, name, queued_before=now - patience, limit=limit, now=now)
+    runtime.publisher.sync(lost)
+    return len(lost)
+
+
+def top_up(runtime: Runtime, name: str) -> None:
+    """After a finished record: refill the window once per few finishes, send notes once per full batch."""
+    number = runtime.finished.next(name)
+    if number is None:
+        return
+    if number % max(1, runtime.flows[name].window // 4) == 0:
+        dispatch(runtime, name)
+    if number % NOTE_BATCH == 0:
+        runtime.publisher.note(name)

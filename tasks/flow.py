@@ -1,0 +1,86 @@
+"""What a flow is: a kind declared in `flows.py`, an instance bound to connections by `parom.toml`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from connectors.base import Connector, FieldNeed, SourceEntity, TargetEntity
+from mappings.outcome import EntityMapping
+from tasks.ledger.intake import Seen
+
+STATUS_FIELD_LABEL = "Статус синхронизации"
+
+
+@dataclass(frozen=True)
+class FlowKind:
+    """A way from one entity to another; instances differ in connections, codes and dictionaries only."""
+
+    name: str
+    instance: str
+    """What its first instance is usually called."""
+    summary: str
+    source_system: str
+    source_entity: str
+    target_system: str
+    target_entity: str
+    key: str
+    """The field of the payload by which the target finds our earlier write."""
+    options: type
+    mapping: Callable[[Any], EntityMapping]
+    status_types: tuple[str, ...]
+    """Types of source field that can hold a note."""
+
+    def reads(self, options: Any) -> tuple[str, ...]:
+        """Codes of the source fields that a mapping with these options reads; the status field may be none of them."""
+        codes: tuple[str, ...] = options.codes
+        return codes
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A flow kind at work between two connections. Durations are positive, datetimes aware."""
+
+    name: str
+    kind: FlowKind
+    mapping: EntityMapping
+    source_name: str
+    source_connection: Connector
+    target_name: str
+    target_connection: Connector
+    every: timedelta
+    since: datetime
+    """Entities created earlier are not ours."""
+    starts_at: datetime
+    """Where the first poll begins."""
+    overlap: timedelta
+    status_field: str | None
+    success_note: str
+    skipped_note: str
+    window: int
+
+    @property
+    def source(self) -> SourceEntity:
+        return self.source_connection.source(self.kind.source_entity)
+
+    @property
+    def target(self) -> TargetEntity:
+        return self.target_connection.target(self.kind.target_entity)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Everything asked of the source: what is mapped, and what its status field shows."""
+        return (*self.mapping.fields, *([self.status_field] if self.status_field else []))
+
+    def needs(self) -> tuple[FieldNeed, ...]:
+        """What `parom check` must find in the live source."""
+        uses = [FieldNeed(use.code, use.label, use.types, options=use.options) for use in self.mapping.needs()]
+        if self.status_field:
+            uses.append(FieldNeed(self.status_field, STATUS_FIELD_LABEL, self.kind.status_types, writable=True))
+        return tuple(uses)
+
+    def seen(self, source_id: str, fields: Mapping[str, Any], modified: datetime) -> Seen:
+        """What the ledger keeps of a row: mapped fields only, the shown note apart."""
+        kept = {code: fields[code] for code in self.mapping.fields if code in fields}
+        shown = fields.get(self.status_field) if self.status_field else None
+        return Seen(source_id, kept, modified, note_shown=str(shown) if shown else None)

@@ -1,0 +1,167 @@
+"""Taking in what a source showed: rows become records, in the same transaction that moves the cursor.
+
+The content hash covers the mapped source fields only, so a change of DATE_MODIFY or of our own status field is no
+change: echoes end here.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
+
+from tasks.ledger import history
+from tasks.ledger.tables import Priority, State, records
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One entity as a source showed it: the mapped fields, when it changed there, what its status field says."""
+
+    source_id: str
+    fields: Mapping[str, Any]
+    modified: datetime
+    note_shown: str | None = None
+
+
+@dataclass(frozen=True)
+class Taken:
+    """How many of a page's rows were what."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256 of the value's canonical JSON, in hex; equal for equal content whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def storable(value: Any) -> Any:
+    """The value with what no JSON column keeps (NaN, infinities) as text; a mapping then refuses it by name."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(item) for item in value]
+    return value
+
+
+def take(
+    connection: Connection, flow: str, rows: Sequence[Seen], *, now: datetime, priority: Priority = Priority.FRESH
+) -> Taken:
+    """Upsert `rows` as records of `flow`, in the caller's transaction; only new or changed content becomes work."""
+    latest = {row.source_id: row for row in sorted(rows, key=lambda row: row.modified)}
+    known = _known(connection, flow, list(latest))
+    new = [row for row in latest.values() if row.source_id not in known]
+    older = [(row, known[row.source_id]) for row in latest.values() if row.source_id in known]
+    changed = [(row, was) for row, was in older if _is_change(row, was)]
+    _insert(connection, flow, new, now=now, priority=priority)
+    _update(connection, changed, now=now, priority=priority)
+    _remember_echo(connection, older)
+    return Taken(new=len(new), changed=len(changed), unchanged=len(older) - len(changed))
+
+
+def _known(connection: Connection, flow: str, source_ids: Sequence[str]) -> Mapping[str, RowMapping]:
+    columns = (
+        "id",
+        "source_id",
+        "state",
+        "version",
+        "content_hash",
+        "modified",
+        "note_shown",
+        "note_due_at",
+        "due_at",
+        "in_doubt_at",
+    )
+    query = (
+        select(*(records.c[name] for name in columns))
+        .where(records.c.flow == flow, records.c.source_id.in_(source_ids))
+        .order_by(records.c.id)
+        .with_for_update()
+    )
+    return {row["source_id"]: row for row in connection.execute(query).mappings()}
+
+
+def _is_change(row: Seen, was: RowMapping) -> bool:
+    # A page read before another one may be stored after it: what is older than we know already is not news.
+    return row.modified >= was["modified"] and bool(fingerprint(storable(row.fields)) != was["content_hash"])
+
+
+def _content(row: Seen) -> dict[str, Any]:
+    fields = storable(row.fields)
+    return {"snapshot": fields, "content_hash": fingerprint(fields), "modified": row.modified}
+
+
+def _insert(connection: Connection, flow: str, rows: Sequence[Seen], *, now: datetime, priority: Priority) -> None:
+    if not rows:
+        return
+    values = [
+        {
+            "flow": flow,
+            "source_id": row.source_id,
+            "version": 1,
+            "state": State.PENDING,
+            "priority": priority,
+            "due_at": now,
+            "note_shown": row.note_shown,
+            **_content(row),
+        }
+        for row in rows
+    ]
+    ids = connection.execute(insert(records).returning(records.c.id), values).scalars()
+    history.write(connection, [history.Event(record_id, 1, "seen") for record_id in ids], now=now)
+
+
+def _update(
+    connection: Connection, changes: Sequence[tuple[Seen, RowMapping]], *, now: datetime, priority: Priority
+) -> None:
+    if not changes:
+        return
+    values = [
+        {"record": was["id"], **_content(row), **_restart(was, now=now, priority=priority)} for row, was in changes
+    ]
+    columns = [name for name in values[0] if name != "record"]
+    statement = update(records).where(records.c.id == bindparam("record")).values({c: bindparam(c) for c in columns})
+    connection.execute(statement, values)
+    history.write(connection, [history.Event(v["record"], v["version"], "changed") for v in values], now=now)
+
+
+# A running attempt learns of the newer version when it finishes; a queued one will claim it; a parked one stays
+# parked, for only a person ends that. A record in doubt keeps its due time: the target must have settled first.
+_KEEPS_STATE = (State.QUEUED, State.RUNNING, State.PARKED)
+
+
+def _restart(was: RowMapping, *, now: datetime, priority: Priority) -> dict[str, Any]:
+    return {
+        "version": was["version"] + 1,
+        "state": was["state"] if was["state"] in _KEEPS_STATE else State.PENDING,
+        "priority": priority,
+        "due_at": max(now, was["due_at"]) if was["in_doubt_at"] else now,
+        "attempts": 0,
+    }
+
+
+def _remember_echo(connection: Connection, rows: Sequence[tuple[Seen, RowMapping]]) -> None:
+    values = [
+        {"record": was["id"], "at": row.modified, "shown": _shown(row, was)}
+        for row, was in rows
+        if row.modified > was["modified"] or (row.modified == was["modified"] and _shown(row, was) != was["note_shown"])
+    ]
+    if values:
+        statement = update(records).where(records.c.id == bindparam("record"))
+        connection.execute(statement.values(modified=bindparam("at"), note_shown=bindparam("shown")), values)
+
+
+def _shown(row: Seen, was: RowMapping) -> str | None:
+    # While a note of ours is on its way, what the page showed may be older than what we wrote.
+    shown: str | None = row.note_shown if was["note_due_at"] is None else was["note_shown"]
+    return shown

@@ -1,0 +1,102 @@
+"""Notes due to the source: an outbox beside the deliveries, claimed in batches, each under its own fence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, case, exists, func, null, or_, select, update
+
+from tasks.ledger import history
+from tasks.ledger.database import Ledger
+from tasks.ledger.history import Event
+from tasks.ledger.tables import IN_FLIGHT, State, records
+
+Condition = ColumnElement[bool]
+
+
+@dataclass(frozen=True)
+class DueNote:
+    """A claimed note: what to write for which source entity."""
+
+    record_id: int
+    source_id: str
+    version: int
+    fence: int
+    attempts: int
+    text: str
+
+
+def are_ripe(ledger: Ledger, flow: str, *, batch: int, linger: timedelta) -> bool:
+    """Whether it is worth a call now: a full batch, an old note, or nothing else coming that could fill it."""
+    with ledger.read() as connection:
+        now = ledger.now(connection)
+        due = select(records.c.note_due_at).where(*_is_due(flow, now)).order_by(records.c.note_due_at)
+        some = due.limit(batch).subquery()
+        count, oldest = connection.execute(select(func.count(), func.min(some.c.note_due_at))).one()
+        if count == 0:
+            return False
+        return count >= batch or oldest <= now - linger or not _is_busy(connection, flow, now)
+
+
+def _is_due(flow: str, now: datetime) -> tuple[Condition, ...]:
+    is_free = or_(records.c.note_lease_until.is_(None), records.c.note_lease_until < now)
+    return (records.c.flow == flow, records.c.note_due_at <= now, is_free)
+
+
+def _is_busy(connection: Connection, flow: str, now: datetime) -> bool:
+    comes_soon = or_(records.c.state.in_(IN_FLIGHT), (records.c.state == State.PENDING) & (records.c.due_at <= now))
+    return bool(connection.execute(select(exists().where(records.c.flow == flow, comes_soon))).scalar_one())
+
+
+def claim(ledger: Ledger, flow: str, *, limit: int, lease: timedelta) -> tuple[DueNote, ...]:
+    """Take up to `limit` due notes, oldest first, for as long as `lease`."""
+    with ledger.write() as connection:
+        now = ledger.now(connection)
+        query = select(records.c.id).where(*_is_due(flow, now)).order_by(records.c.note_due_at).limit(limit)
+        chosen = connection.execute(query.with_for_update(skip_locked=True)).scalars().all()
+        if not chosen:
+            return ()
+        change = (
+            update(records)
+            .where(records.c.id.in_(chosen))
+            .values(
+                note_fence=records.c.note_fence + 1,
+                note_attempts=records.c.note_attempts + 1,
+                note_lease_until=now + lease,
+            )
+            .returning(
+                records.c.id,
+                records.c.source_id,
+                records.c.version,
+                records.c.note_fence,
+                records.c.note_attempts,
+                records.c.note_text,
+            )
+        )
+        return tuple(DueNote(*row) for row in connection.execute(change))
+
+
+def written(ledger: Ledger, notes: Sequence[DueNote]) -> None:
+    """The source now shows these texts. A newer text that came meanwhile stays due."""
+    with ledger.write() as connection:
+        now = ledger.now(connection)
+        for note in notes:
+            still_due = case((records.c.note_text == note.text, null()), else_=records.c.note_due_at)
+            values = {"note_shown": note.text, "note_due_at": still_due, "note_lease_until": None}
+            connection.execute(update(records).where(*_is_mine(note)).values(values))
+        history.write(connection, [Event(n.record_id, n.version, "noted", n.text) for n in notes], now=now)
+
+
+def failed(ledger: Ledger, note: DueNote, *, reason: str, again_in: timedelta | None) -> None:
+    """The note could not be written; try again then, or never (the entity is gone)."""
+    with ledger.write() as connection:
+        now = ledger.now(connection)
+        due = None if again_in is None else now + again_in
+        values = {"note_due_at": due, "note_lease_until": None}
+        connection.execute(update(records).where(*_is_mine(note)).values(values))
+        if again_in is None or note.attempts == 1:
+            history.write(connection, [Event(note.record_id, note.version, "note failed", reason)], now=now)
+
+
+def _is_mine(note: DueNote) -> tuple[Condition, ...]:
+    return (records.c.id == note.record_id, records.c.note_fence == note.fence)

@@ -1,0 +1,128 @@
+"""Questions people ask of the ledger: how the flows stand, what happened to a record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, or_, select
+
+from tasks.ledger import history
+from tasks.ledger.database import Ledger
+from tasks.ledger.history import PastEvent
+from tasks.ledger.tables import IN_FLIGHT, State, flows, records
+
+
+@dataclass(frozen=True)
+class FlowReport:
+    """How one flow stands. `by_state` counts records; `causes` the unfinished ones by (state, cause)."""
+
+    name: str
+    by_state: Mapping[str, int]
+    causes: Mapping[tuple[str, str], int]
+    due: int
+    oldest_due: timedelta | None
+    notes_due: int
+    completed_at: datetime | None
+    is_polling: bool
+    poll_error: str | None
+    paused_by: str | None
+    paused_reason: str | None
+    creates_held_until: datetime | None
+
+
+@dataclass(frozen=True)
+class RecordReport:
+    """One record with all that happened to it."""
+
+    flow: str
+    source_id: str
+    state: str
+    version: int
+    delivered_version: int | None
+    target_id: str | None
+    cause: str | None
+    detail: str | None
+    attempts: int
+    due_at: datetime | None
+    is_in_doubt: bool
+    note_text: str | None
+    note_shown: str | None
+    events: tuple[PastEvent, ...]
+
+
+def of_flow(ledger: Ledger, name: str) -> FlowReport:
+    """The flow's report; KeyError if the ledger does not know it."""
+    with ledger.read() as connection:
+        now = ledger.now(connection)
+        row = connection.execute(select(flows).where(flows.c.name == name)).mappings().one_or_none()
+        if row is None:
+            raise KeyError(name)
+        due, oldest = _due(connection, name, now)
+        return FlowReport(
+            name=name,
+            by_state=_by_state(connection, name),
+            causes=_causes(connection, name),
+            due=due,
+            oldest_due=None if oldest is None else now - oldest,
+            notes_due=_notes_due(connection, name),
+            is_polling=bool(row["lease_until"] and row["lease_until"] > now),
+            **{key: row[key] for key in _FLOW_COLUMNS},
+        )
+
+
+_FLOW_COLUMNS = ("completed_at", "poll_error", "paused_by", "paused_reason", "creates_held_until")
+
+
+def _by_state(connection: Connection, name: str) -> dict[str, int]:
+    query = select(records.c.state, func.count()).where(records.c.flow == name).group_by(records.c.state)
+    return {str(state): count for state, count in connection.execute(query)}
+
+
+def _causes(connection: Connection, name: str) -> dict[tuple[str, str], int]:
+    unfinished = records.c.state.not_in((State.DONE, State.SKIPPED)) & records.c.cause.is_not(None)
+    query = select(records.c.state, records.c.cause, func.count()).where(records.c.flow == name, unfinished)
+    return {(s, c): n for s, c, n in connection.execute(query.group_by(records.c.state, records.c.cause))}
+
+
+def _due(connection: Connection, name: str, now: datetime) -> tuple[int, datetime | None]:
+    is_due = (records.c.state == State.PENDING) & (records.c.due_at <= now)
+    due = or_(is_due, records.c.state.in_(IN_FLIGHT))
+    row = connection.execute(select(func.count(), func.min(records.c.due_at)).where(records.c.flow == name, due)).one()
+    return row[0], row[1]
+
+
+def _notes_due(connection: Connection, name: str) -> int:
+    query = select(func.count()).where(records.c.flow == name, records.c.note_due_at.is_not(None))
+    return connection.execute(query).scalar_one()
+
+
+def of_record(ledger: Ledger, flow: str, source_id: str) -> RecordReport | None:
+    """What happened to one record, or None if the flow never saw it."""
+    with ledger.read() as connection:
+        query = select(records).where(records.c.flow == flow, records.c.source_id == source_id)
+        row = connection.execute(query).mappings().one_or_none()
+        if row is None:
+            return None
+        events = history.of_record(connection, row["id"])
+    kept: dict[str, Any] = {key: row[key] for key in _RECORD_COLUMNS}
+    return RecordReport(is_in_doubt=row["in_doubt_at"] is not None, events=events, **kept)
+
+
+_RECORD_COLUMNS = (
+    *("flow", "source_id", "state", "version", "delivered_version", "target_id"),
+    *("cause", "detail", "attempts", "due_at", "note_text", "note_shown"),
+)
+
+
+def unfinished_soon(ledger: Ledger, name: str, *, within: timedelta) -> int:
+    """Records and notes of the flow that are in flight or due within that time: what `--drain` waits for."""
+    with ledger.read() as connection:
+        horizon = ledger.now(connection) + within
+        soon = or_(
+            records.c.state.in_(IN_FLIGHT),
+            (records.c.state == State.PENDING) & (records.c.due_at <= horizon),
+        )
+        notes_soon = records.c.note_due_at <= horizon
+        counts = [select(func.count()).where(records.c.flow == name, each) for each in (soon, notes_soon)]
+        return sum(connection.execute(count).scalar_one() for count in counts)

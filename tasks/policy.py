@@ -1,0 +1,151 @@
+"""What happens next: the one table that decides it, for records, for notes and for polls (DESIGN §6).
+
+Connectors and mappings only name what went wrong; nobody else decides.
+"""
+
+import random
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from marshmallow import ValidationError
+
+from connectors.breaker import BreakerOpen
+from connectors.errors import ConnectorError, InDoubt, LimitReached, Refused, Rejected, Throttled, Transient
+from mappings.outcome import told
+from tasks.ledger.records import Ending
+from tasks.ledger.tables import State
+
+FIRST_WAIT = timedelta(seconds=2)
+LONGEST_WAIT = timedelta(minutes=15)
+SLOW_RETRY = timedelta(hours=6)
+"""A refused record may be mended on the target's side, where nobody tells us: it is tried again now and then."""
+LIMIT_RETRY = timedelta(hours=1)
+PROBE_EVERY = timedelta(seconds=30)
+CRASHES_TO_PARK = 3
+
+
+def backoff(attempts: int, *, asked: float | None = None) -> timedelta:
+    """A random share of an exponential ceiling; what the vendor asked for is the least. `attempts` counts from 1."""
+    ceiling = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempts, 20))
+    wait = timedelta(seconds=random.uniform(ceiling.total_seconds() / 4, ceiling.total_seconds()))
+    return wait if asked is None else timedelta(seconds=asked) + wait / 4
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Of an attempt that failed. `in_doubt`: a write of this or an earlier attempt may be on its way."""
+
+    attempts: int
+    settle: timedelta
+    in_doubt: bool
+
+
+Wait = Callable[[Exception, Situation], timedelta | None]
+
+
+def _by_backoff(error: Exception, situation: Situation) -> timedelta:
+    return backoff(situation.attempts, asked=getattr(error, "wait", None))
+
+
+def _by_vendor(error: Exception, _: Situation) -> timedelta:
+    return backoff(1, asked=getattr(error, "wait", None))
+
+
+def _till_settled(_: Exception, situation: Situation) -> timedelta:
+    return max(situation.settle, backoff(situation.attempts))
+
+
+def _after(wait: timedelta | None) -> Wait:
+    return lambda _error, _situation: wait
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What an error makes of a record; the manager is told of those that carry a text for them."""
+
+    state: State
+    event: str
+    cause: str
+    wait: Wait
+    counted: bool = True
+    in_doubt: bool | None = None
+    """Whether a write may be on its way afterwards; None leaves it as it was."""
+
+
+# The nearest class in the error's ancestry decides.
+RULES: Mapping[type[BaseException], Rule] = {
+    ValidationError: Rule(State.REJECTED, "rejected", "invalid", _after(None)),
+    Rejected: Rule(State.REJECTED, "rejected", "rejected", _after(SLOW_RETRY), in_doubt=False),
+    LimitReached: Rule(State.REJECTED, "rejected", "limit reached", _after(LIMIT_RETRY), in_doubt=False),
+    Transient: Rule(State.PENDING, "retry", "unavailable", _by_backoff),
+    Throttled: Rule(State.PENDING, "held back", "throttled", _by_vendor, counted=False),
+    BreakerOpen: Rule(State.PENDING, "held back", "throttled", _by_vendor, counted=False),
+    InDoubt: Rule(State.PENDING, "in doubt", "in doubt", _till_settled, in_doubt=True),
+    Refused: Rule(State.PENDING, "refused", "refused", _after(PROBE_EVERY), counted=False),
+    BaseException: Rule(State.PARKED, "parked", "bug", _after(None)),
+}
+
+
+def after_error(error: Exception, situation: Situation) -> Ending:
+    """How an attempt that raised `error` ends."""
+    rule = next(RULES[kind] for kind in type(error).__mro__ if kind in RULES)
+    return Ending(
+        state=rule.state,
+        event=rule.event,
+        cause=rule.cause,
+        detail=_detail(error),
+        due_in=rule.wait(error, situation),
+        counted=rule.counted,
+        in_doubt=situation.in_doubt if rule.in_doubt is None else rule.in_doubt,
+        told=_told(error),
+    )
+
+
+def _told(error: Exception) -> str | None:
+    if isinstance(error, ValidationError):
+        return told(error)
+    return error.told if isinstance(error, Rejected) else None
+
+
+def _detail(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return _fields(error)
+    return str(error) if isinstance(error, ConnectorError) else _where(error)
+
+
+def _fields(error: ValidationError) -> str:
+    return "wrong fields: " + ", ".join(sorted(map(str, error.messages_dict)))
+
+
+def _where(error: Exception) -> str:
+    # Frames only: the message of a foreign exception may hold what must not be kept.
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    lines = [f"{frame.filename.rsplit('/', 2)[-1]}:{frame.lineno} in {frame.name}" for frame in frames]
+    return "\n".join([type(error).__name__, *lines])
+
+
+@dataclass(frozen=True)
+class Retry:
+    """When to try again (None: never) and whether the flow must pause."""
+
+    again_in: timedelta | None
+    pauses: bool = False
+
+
+def after_poll_error(error: ConnectorError) -> Retry:
+    """A poll that could not read: at the vendor's word or the next tick; a refusal pauses the flow."""
+    if isinstance(error, Refused):
+        return Retry(None, pauses=True)
+    wait = error.wait if isinstance(error, Transient) else None
+    return Retry(None if wait is None else timedelta(seconds=wait))
+
+
+def after_note_error(error: ConnectorError, *, attempts: int) -> Retry:
+    """A note that could not be written. A record that is gone or refuses its note gets none; the delivery stands."""
+    if isinstance(error, Rejected):
+        return Retry(None)
+    if isinstance(error, Refused):
+        return Retry(LONGEST_WAIT)
+    return Retry(backoff(attempts, asked=error.wait if isinstance(error, Transient) else None))
