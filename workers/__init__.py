@@ -1,0 +1,1 @@
+"""PROCESSES: worker, beat, web and the command line; where settings become running things."""

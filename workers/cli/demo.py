@@ -1,0 +1,233 @@
+"""`parom demo`: invented contacts travel from a sandbox Bitrix24 to a sandbox otmechalka, and every one is verified."""
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import requests
+from marshmallow import ValidationError
+from rich.console import Console
+
+from mappings.outcome import Mapped, told
+from tasks.flow import Flow
+from workers.app import app, runtime, settings
+from workers.cli.failures import WorkFailed
+from workers.cli.progress import shown_progress, summary
+from workers.cli.up import running
+from workers.drain import drain
+from workers.processes import ProcessTree
+
+CONFIG = """\
+timezone = "Europe/Moscow"
+
+[connections.crm]
+system = "bitrix24"
+webhook_url = "${{file:webhook}}"
+
+[connections.school]
+system = "otmechalka"
+base_url = "{otmechalka}"
+token = "${{file:token}}"
+requests_per_second = 200.0
+burst = 200
+
+[flows.students]
+kind = "bitrix24-contacts-to-otmechalka-clients"
+source = "crm"
+target = "school"
+since = 2020-12-22
+status_field = "{status_field}"
+
+[flows.students.courses]
+online_group = {{ id = "10985", name = "Он-лайн Групповое" }}
+online_individual = {{ id = "10986", name = "Он-лайн индивидуальные" }}
+group = {{ id = "10987", name = "Групповые занятия" }}
+individual = {{ id = "10988", name = "Индивидуальные занятия" }}
+
+[flows.students.branchoffices]
+online = {{ id = "2633", name = "+Он-лайн `МСК" }}
+gogolevsky = {{ id = "2634", name = "+ ЦДШ `МСК" }}
+skolkovo = {{ id = "2635", name = "+ СКОЛКОВО `МСК *" }}
+"""
+STATUS_FIELD = "UF_CRM_SYNC_STATUS"
+READY_SECONDS = 15
+
+
+@click.command()
+@click.option("--contacts", type=click.IntRange(1, 20_000), default=500, show_default=True)
+@click.option(
+    "--folder", type=click.Path(path_type=Path), default="var/demo", show_default=True, help="is emptied first"
+)
+@click.option("--stay/--exit", default=None, help="keep running at the end; default: if a person is watching")
+def demo(contacts: int, folder: Path, *, stay: bool | None) -> None:
+    """Carry invented contacts between sandbox systems, verify every one, poll again: nothing is written."""
+    console = Console(highlight=False)
+    folder = folder.absolute()
+    _empty(folder)
+    outside = ProcessTree(folder / "log")
+    try:
+        sandbox = _open_sandbox(outside, folder)
+        _configure(folder, sandbox)
+        seeded = sandbox.post("/seed", contacts=contacts)
+        count = seeded["contacts"]
+        console.print(f"[bold]Parom demo.[/] {count} invented contacts in a sandbox Bitrix24, none in otmechalka yet.")
+        with running(log_folder=settings().var / "log"):
+            is_right = _carry(console, sandbox)
+            if sys.stdout.isatty() if stay is None else stay:
+                _stay(console, sandbox, folder)
+    finally:
+        outside.stop()
+    if not is_right:
+        raise SystemExit(WorkFailed.exit_code)
+
+
+def _empty(folder: Path) -> None:
+    if folder.exists() and not (folder / "parom.toml").exists() and any(folder.iterdir()):
+        raise click.UsageError(f"{folder} holds something that is not a demo's; name another --folder")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """The sandbox process by its addresses."""
+
+    addresses: Mapping[str, str]
+
+    def get(self, path: str) -> Any:
+        answer = requests.get(self.addresses["admin"] + path, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def post(self, path: str, **body: Any) -> Any:
+        answer = requests.post(self.addresses["admin"] + path, json=body, timeout=60)
+        answer.raise_for_status()
+        return answer.json()
+
+    def requests_so_far(self) -> Counter[tuple[str, str]]:
+        """HTTP requests since the start, by (system, read or write)."""
+        entries = self.get("/journal?limit=1000000")["entries"]
+        return Counter((entry["system"], entry["kind"]) for entry in entries)
+
+
+def _open_sandbox(tree: ProcessTree, folder: Path) -> Sandbox:
+    ready = folder / "sandbox.json"
+    child = tree.start("sandbox", [sys.executable, "-m", "sandbox", "--ready-file", str(ready)])
+    deadline = time.monotonic() + READY_SECONDS
+    while not ready.exists():
+        if child.process.poll() is not None or time.monotonic() > deadline:
+            raise WorkFailed(f"the sandbox did not start; see {folder / 'log' / 'sandbox.log'}")
+        time.sleep(0.05)
+    return Sandbox(json.loads(ready.read_text()))
+
+
+def _configure(folder: Path, sandbox: Sandbox) -> None:
+    config = CONFIG.format(otmechalka=sandbox.addresses["otmechalka"], status_field=STATUS_FIELD)
+    (folder / "parom.toml").write_text(config, encoding="utf-8")
+    (folder / "webhook").write_text(sandbox.addresses["bitrix24"])
+    (folder / "token").write_text(sandbox.addresses["otmechalka_token"])
+    for name in ("PAROM_DATABASE_URL", "PAROM_REDIS_URL"):
+        os.environ.pop(name, None)  # the demo touches nothing but its own folder
+    os.environ["PAROM_CONFIG"] = str(folder / "parom.toml")
+
+
+def _carry(console: Console, sandbox: Sandbox) -> bool:
+    with shown_progress(console) as watch:
+        first = drain(runtime(), app, watch=watch)
+    summary(console, first)
+    before = sandbox.requests_so_far()
+    with shown_progress(console) as watch:
+        drain(runtime(), app, watch=watch)
+    again = sandbox.requests_so_far() - before
+    verdict = verify(runtime().flows["students"], sandbox)
+    _tell(console, verdict, before, again)
+    return first.is_clean and verdict.is_right and not _writes(again)
+
+
+def _writes(requests_made: Counter[tuple[str, str]]) -> int:
+    return sum(count for (_, kind), count in requests_made.items() if kind == "write")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the sandbox holds against what the mapping says it should hold."""
+
+    clients_right: int
+    clients_wrong: tuple[str, ...]
+    notes_right: int
+    notes_wrong: tuple[str, ...]
+
+    @property
+    def is_right(self) -> bool:
+        return not self.clients_wrong and not self.notes_wrong
+
+
+def verify(flow: Flow, sandbox: Sandbox) -> Verdict:
+    """Map every contact anew and compare: its client field by field, its note word by word."""
+    clients = {row["origin_id"]: row for row in sandbox.get("/store/otmechalka/clients")["rows"]}
+    contacts = [row for row in sandbox.get("/store/bitrix24/contacts")["rows"] if _is_ours(row, flow)]
+    clients_wrong, notes_wrong = [], []
+    for contact in contacts:
+        payload, note = _expected(contact, flow)
+        held = clients.pop(contact["ID"], None)
+        if (payload is None) != (held is None) or any((held or {}).get(k) != v for k, v in (payload or {}).items()):
+            clients_wrong.append(contact["ID"])
+        if contact.get(STATUS_FIELD) != note:
+            notes_wrong.append(contact["ID"])
+    clients_wrong += clients  # nobody's: they should not exist
+    right = len(contacts) - len(clients_wrong)
+    return Verdict(right, tuple(clients_wrong), len(contacts) - len(notes_wrong), tuple(notes_wrong))
+
+
+def _is_ours(contact: Mapping[str, Any], flow: Flow) -> bool:
+    return datetime.fromisoformat(contact["DATE_CREATE"]) >= flow.since
+
+
+def _expected(contact: Mapping[str, Any], flow: Flow) -> tuple[dict[str, Any] | None, str]:
+    try:
+        mapped = flow.mapping.map(contact, today=datetime.now(settings().timezone).date())
+    except ValidationError as error:
+        return None, told(error)
+    return (mapped.payload, flow.success_note) if isinstance(mapped, Mapped) else (None, flow.skipped_note)
+
+
+def _tell(console: Console, verdict: Verdict, first: Counter[tuple[str, str]], again: Counter[tuple[str, str]]) -> None:
+    console.print()
+    _mark(
+        console,
+        f"{verdict.clients_right} contacts: otmechalka holds exactly what the mapping says",
+        verdict.clients_wrong,
+    )
+    _mark(console, f"{verdict.notes_right} contacts show the right note in Bitrix24", verdict.notes_wrong)
+    _mark(
+        console, f"a second poll wrote nothing ({sum(again.values())} calls, {_writes(again)} writes)", _writes(again)
+    )
+    calls = Counter({system: 0 for system, _ in first})
+    for (system, _), count in first.items():
+        calls[system] += count
+    console.print("  calls: " + ", ".join(f"{system} {count}" for system, count in sorted(calls.items())), style="dim")
+
+
+def _mark(console: Console, text: str, wrong: object) -> None:
+    console.print(f"[red]✗[/] {text}; wrong: {wrong}" if wrong else f"[green]✓[/] {text}")
+
+
+def _stay(console: Console, sandbox: Sandbox, folder: Path) -> None:
+    console.print(
+        f"\nIt goes on running: edit a contact and see it travel. In another terminal:\n"
+        f"  export PAROM_CONFIG={folder / 'parom.toml'}\n"
+        f"  parom status\n  parom history students 2\n"
+        f"The sandbox's side door: {sandbox.addresses['admin']}\nCtrl-C ends everything.",
+        markup=False,
+    )
+    while True:
+        time.sleep(1)

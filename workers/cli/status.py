@@ -1,0 +1,93 @@
+"""`parom status`: how the flows stand, and what a person should do next."""
+
+import json
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from tasks.ledger import report
+from tasks.ledger.report import FlowReport
+from workers.app import runtime
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+STATES = ("done", "skipped", "pending", "queued", "running", "waiting", "rejected", "parked")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="for scripts")
+def status(*, as_json: bool) -> None:
+    """Show every flow: records by state, what is late, what a person should do."""
+    built = runtime()
+    reports = [report.of_flow(built.ledger, name) for name in built.flows]
+    if as_json:
+        click.echo(json.dumps([_plain(each) for each in reports], ensure_ascii=False, default=str, indent=2))
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(flows_table(reports))
+    for line in advice(reports):
+        console.print(line, markup=False)
+
+
+def _plain(flow: FlowReport) -> dict[str, object]:
+    causes = [{"state": s, "cause": c, "records": n} for (s, c), n in flow.causes.items()]
+    late = None if flow.oldest_due is None else flow.oldest_due.total_seconds()
+    return {**asdict(flow), "causes": causes, "oldest_due": late}
+
+
+def flows_table(reports: list[FlowReport]) -> "Table":
+    """A row per flow: counts of records by state."""
+    from rich.table import Table
+
+    shown = [s for s in STATES if s in ("done", "skipped") or any(r.by_state.get(s) for r in reports)]
+    table = Table("flow", *shown, "notes due", "last poll", box=None, pad_edge=False)
+    for each in reports:
+        polled = each.completed_at.astimezone().strftime("%H:%M:%S") if each.completed_at else "never"
+        counts = [str(each.by_state.get(state, 0)) for state in shown]
+        table.add_row(each.name, *counts, str(each.notes_due), "now" if each.is_polling else polled)
+    return table
+
+
+def advice(reports: list[FlowReport]) -> list[str]:
+    """What a person should know or do, one line each."""
+    return [line for each in reports for line in _advice(each)]
+
+
+def _advice(flow: FlowReport) -> list[str]:
+    lines = []
+    if flow.paused_by:
+        end = (
+            "a probe or `parom resume` ends it" if flow.paused_by == "refused" else f"end it: parom resume {flow.name}"
+        )
+        lines.append(f"{flow.name} is paused ({flow.paused_reason}); {end}")
+    if flow.poll_error:
+        lines.append(f"{flow.name}: the last poll ended early: {flow.poll_error}")
+    if flow.oldest_due and flow.oldest_due > timedelta(minutes=1):
+        lines.append(
+            f"{flow.name}: {flow.due} records are due, the oldest for {flow.oldest_due.seconds} s: is a worker running?"
+        )
+    lines += [_cause(flow.name, state, cause, count) for (state, cause), count in sorted(flow.causes.items())]
+    return lines
+
+
+_MEANS = {
+    "invalid": "the manager corrects the contact in the CRM; the field «Статус синхронизации» says what",
+    "rejected": "the target refused them; the CRM shows why. After a remedy there: parom resync {flow} --failed",
+    "limit reached": "the target takes no more; make room there, creations go on by themselves",
+    "unavailable": "the target or source was down; they are tried again by themselves",
+    "in doubt": "a write was not answered; it is looked up and settled by itself",
+    "throttled": "held back by a rate limit or an outage; nothing to do",
+    "crashed": "a worker died on them; when parked, look at its log, then: parom resync {flow} --cause crashed",
+    "bug": "our mistake: parom history {flow} ID shows where; after a fix: parom resync {flow} --cause bug",
+    "refused": "the connection is refused; they wait until it works again",
+}
+
+
+def _cause(flow: str, state: str, cause: str, count: int) -> str:
+    meaning = _MEANS.get(cause, "").format(flow=flow)
+    return f"{flow}: {count} {state} ({cause}): {meaning}"

@@ -1,0 +1,70 @@
+"""`parom up`: Redis if embedded, worker and beat in one process tree; Ctrl-C ends them all."""
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from tasks.ledger import Ledger
+from tasks.ledger import migrate as migrations
+from workers.app import app, runtime, settings
+from workers.cli.failures import WorkFailed
+from workers.drain import Drained, drain
+from workers.embedded import EmbeddedRedis
+from workers.processes import ProcessTree
+
+
+@click.command()
+@click.option("--drain", "is_drain", is_flag=True, help="poll once, finish all due work, tell how it went, end")
+def up(*, is_drain: bool) -> None:
+    """Run everything on this machine: the embedded Redis if configured, a worker, beat."""
+    with running(log_folder=settings().var / "log" if is_drain else None) as tree:
+        if is_drain:
+            raise SystemExit(_drain())
+        click.echo("running; Ctrl-C ends it", err=True)
+        while True:
+            tree.mend()
+            time.sleep(1)
+
+
+@contextmanager
+def running(*, log_folder: Path | None = None) -> Iterator[ProcessTree]:
+    """A migrated ledger, the embedded Redis if configured, a worker and a beat, until the block ends or Ctrl-C."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    redis = EmbeddedRedis(settings().var) if settings().redis_url == "embedded" else None
+    tree = ProcessTree(log_folder)
+    try:
+        if redis:
+            redis.start()
+        migrations.upgrade(Ledger(settings().database_url))
+        runtime()
+        tree.start("worker", [sys.executable, "-m", "workers.cli", "worker"])
+        tree.start("beat", [sys.executable, "-m", "workers.cli", "beat"])
+        yield tree
+    except KeyboardInterrupt:
+        click.echo("ending", err=True)
+    finally:
+        tree.stop()
+        if redis:
+            redis.stop()
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _drain() -> int:
+    from rich.console import Console
+
+    from workers.cli.progress import shown_progress, summary
+
+    console = Console(highlight=False)
+    with shown_progress(console) as watch:
+        drained: Drained = drain(runtime(), app, watch=watch)
+    summary(console, drained)
+    return 0 if drained.is_clean else WorkFailed.exit_code

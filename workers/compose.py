@@ -1,0 +1,115 @@
+"""The composition root: here, and only here, settings become connections, flows and a Runtime."""
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, time
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from connectors.base import Connector
+from connectors.bitrix24 import Bitrix24, Bitrix24Config
+from connectors.otmechalka import Otmechalka, OtmechalkaConfig
+from tasks.flow import Flow
+from tasks.flows import KINDS
+from tasks.idempotency import IdempotencyKeys
+from tasks.ledger import Ledger, cursors, migrate
+from tasks.runtime import Counter, Publisher, Runtime
+from workers.embedded import running_url
+from workers.settings import FlowSettings, Settings, load
+
+
+@dataclass(frozen=True)
+class System:
+    """How an outside system is configured and connected."""
+
+    config: type
+    connect: Callable[[Any, Redis], Connector]
+
+
+SYSTEMS: Mapping[str, System] = {
+    "bitrix24": System(Bitrix24Config, Bitrix24),
+    "otmechalka": System(OtmechalkaConfig, Otmechalka),
+}
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings that `PAROM_CONFIG` names, `parom.toml` by default. Raises SettingsError with every problem."""
+    configs = {name: system.config for name, system in SYSTEMS.items()}
+    return load(None, environ, systems=configs, kinds=KINDS)
+
+
+class RedisAway(Exception):
+    """The embedded server is configured, and none is running."""
+
+    def __init__(self) -> None:
+        super().__init__("the embedded Redis is not running: start `parom up`, or set PAROM_REDIS_URL")
+
+
+def redis_url(settings: Settings) -> str:
+    """The address of the Redis that all processes share. Raises RedisAway."""
+    found = running_url(settings.var) if settings.redis_url == "embedded" else settings.redis_url
+    if found is None:
+        raise RedisAway
+    return found
+
+
+def build_runtime(settings: Settings, redis: Redis, publisher: Publisher) -> Runtime:
+    """A runtime over a migrated ledger. Raises NotMigrated."""
+    ledger = Ledger(settings.database_url)
+    migrate.require_current(ledger)
+    flows = build_flows(settings, redis)
+    cursors.register(ledger, [(flow.name, flow.starts_at) for flow in flows.values()])
+    return Runtime(
+        ledger=ledger,
+        redis=redis,
+        keys=IdempotencyKeys(redis),
+        flows=flows,
+        publisher=publisher,
+        owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+        timezone=settings.timezone,
+        lease=settings.lease,
+        history_days=settings.history_days,
+        finished=Counter(redis),
+    )
+
+
+def connect_redis(url: str) -> Redis:
+    """A client that gives up soon: redis-py's own defaults wait for minutes (facts/dependencies §0.3)."""
+    return Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 1))
+
+
+def build_flows(settings: Settings, redis: Redis) -> dict[str, Flow]:
+    """Every enabled flow of the settings, over one connector per connection."""
+    connectors = {
+        name: SYSTEMS[connection.system].connect(connection.config, redis)
+        for name, connection in settings.connections.items()
+    }
+    return {flow.name: _build_flow(flow, settings, connectors) for flow in settings.flows.values() if flow.enabled}
+
+
+def _build_flow(flow: FlowSettings, settings: Settings, connectors: Mapping[str, Connector]) -> Flow:
+    kind = KINDS[flow.kind]
+    since = datetime.combine(flow.since, time(), settings.timezone)
+    return Flow(
+        name=flow.name,
+        kind=kind,
+        mapping=kind.mapping(flow.options),
+        source_name=flow.source,
+        source_connection=connectors[flow.source],
+        target_name=flow.target,
+        target_connection=connectors[flow.target],
+        every=flow.every,
+        since=since,
+        starts_at=flow.modified_since,
+        overlap=flow.overlap,
+        status_field=flow.status_field,
+        success_note=flow.success_note,
+        skipped_note=flow.skipped_note,
+        window=flow.window,
+    )

@@ -1,0 +1,25 @@
+"""The lease keeper: a working process prolongs what it holds; a dead or frozen one no longer does."""
+
+import logging
+import threading
+
+from tasks.ledger import records
+from tasks.runtime import Runtime
+
+log = logging.getLogger("parom.keeper")
+
+
+class Keeper(threading.Thread):
+    """Prolongs this process's leases for as long as the process lives and runs."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(name="lease keeper", daemon=True)
+        self._runtime = runtime
+
+    def run(self) -> None:
+        pause = threading.Event()
+        while not pause.wait(self._runtime.lease.total_seconds() / 3):
+            try:
+                records.renew(self._runtime.ledger, owner=self._runtime.owner, lease=self._runtime.lease)
+            except Exception:  # a database that is away for a moment must not end the keeper
+                log.warning("leases not prolonged", exc_info=True)
