@@ -1,0 +1,77 @@
+"""What must survive: killed workers, flushed and restarted Redis, doubled processes, targets that answer badly."""
+
+import pytest
+
+from tests.e2e.test_students import assert_all_arrived, both_databases
+from tests.harbour import kill, wait_until
+
+
+def work_is_under_way(harbour):
+    return len(harbour.sandbox.clients()) >= 5
+
+
+@both_databases
+@pytest.mark.outside(contacts=100)
+def test_a_worker_killed_in_mid_call_loses_and_doubles_nothing(harbour):
+    harbour.sandbox.post("/faults", system="otmechalka", match="POST", times=20, action="latency", after_s=1)
+    (first,) = harbour.start_working()
+    wait_until(lambda: work_is_under_way(harbour), "writes are under way")
+    kill(first)
+    harbour.start("worker")
+    wait_until(lambda: harbour.settled(90), "everything arrives")
+    assert_all_arrived(harbour)
+
+
+@pytest.mark.outside(contacts=150)
+def test_a_flushed_redis_loses_and_doubles_nothing(harbour):
+    harbour.start_working()
+    wait_until(lambda: work_is_under_way(harbour), "writes are under way")
+    from redis import Redis
+
+    for _ in range(3):
+        Redis.from_url(harbour.redis.url).flushall()
+        harbour.sandbox.clients()
+    wait_until(lambda: harbour.settled(135), "everything arrives")
+    assert_all_arrived(harbour)
+
+
+@pytest.mark.outside(contacts=150)
+def test_a_restarted_redis_loses_and_doubles_nothing(harbour):
+    harbour.start_working()
+    wait_until(lambda: work_is_under_way(harbour), "writes are under way")
+    harbour.redis.stop()
+    harbour.redis.start()
+    wait_until(lambda: harbour.settled(135), "everything arrives")
+    assert_all_arrived(harbour)
+
+
+@both_databases
+@pytest.mark.outside(contacts=150)
+def test_two_workers_and_two_beats_do_everything_once(harbour):
+    harbour.start_working(workers=2, beats=2)
+    wait_until(lambda: harbour.settled(135), "everything arrives")
+    assert_all_arrived(harbour)
+
+
+BAD_ANSWERS = {
+    "an error page": {"action": "status", "status": 500},
+    "an error page after the write": {"action": "status", "status": 502, "commit": True},
+    "HTML with 200": {"action": "html", "commit": True},
+    "cut JSON": {"action": "truncated"},
+    "JSON of the wrong type": {"action": "wrong_type"},
+    "a reset before the write": {"action": "reset_before"},
+    "a reset after the write": {"action": "reset_after"},
+    "too many requests": {"action": "throttle"},
+    "no answer after the write": {"action": "hang"},
+    "an answer that drips": {"action": "slow", "bytes_per_s": 20},
+}
+
+
+@pytest.mark.parametrize("answer", BAD_ANSWERS.values(), ids=BAD_ANSWERS)
+@pytest.mark.parametrize("system", ["otmechalka", "bitrix24"])
+@pytest.mark.outside(contacts=40, crm='deadline = "3s"', school='deadline = "3s"')
+def test_bad_answers_cost_nothing_but_time(harbour, system, answer):
+    harbour.sandbox.post("/faults", system=system, match="", times=4, **answer)
+    harbour.start_working()
+    wait_until(lambda: harbour.settled(35), "everything arrives")
+    assert_all_arrived(harbour)

@@ -1,0 +1,139 @@
+"""The story of the flow `students`, with everything real: sandbox, Redis protocol, database, Celery worker and beat."""
+
+import json
+from collections import Counter
+from datetime import datetime
+
+import pytest
+from marshmallow import ValidationError
+
+from mappings.outcome import Mapped, told
+from tests.harbour import kill, wait_until
+from workers import compose
+
+both_databases = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+
+
+def expectation(harbour):
+    """What the mapping says of every contact of the sandbox: its payload or None, and its note."""
+    settings = compose.read_settings(harbour.environ)
+    flow = compose.build_flows(settings, compose.connect_redis("redis://127.0.0.1:1/0"))["students"]
+    today = datetime.now(settings.timezone).date()
+    for contact in harbour.sandbox.contacts().values():
+        if contact["DATE_CREATE"] < "2020-12-22":
+            continue
+        try:
+            mapped = flow.mapping.map(contact, today=today)
+        except ValidationError as error:
+            yield contact, None, told(error)
+        else:
+            yield contact, (mapped.payload if isinstance(mapped, Mapped) else None), "Успешно"
+
+
+def assert_all_arrived(harbour):
+    clients = harbour.sandbox.clients()
+    expected = {contact["ID"]: payload for contact, payload, _ in expectation(harbour) if payload}
+    assert set(clients) == set(expected)
+    for key, payload in expected.items():
+        assert {name: clients[key][name] for name in payload} == payload
+    for contact, _, note in expectation(harbour):
+        assert contact["UF_CRM_SYNC_STATUS"] == note, contact["ID"]
+    doubled = {key: count for key, count in Counter(harbour.sandbox.creations()).items() if count > 1}
+    assert not doubled
+
+
+@both_databases
+@pytest.mark.outside(contacts=150)
+def test_every_contact_arrives_with_its_note_and_a_second_run_writes_nothing(harbour):
+    harbour.redis.stop()  # `up` starts its own
+    first = harbour.run("up", "--drain")
+    assert first.returncode == 0, first.stderr
+    assert_all_arrived(harbour)
+    writes = len(harbour.sandbox.writes("otmechalka")) + len(harbour.sandbox.writes("bitrix24"))
+    second = harbour.run("up", "--drain")
+    assert second.returncode == 0, second.stderr
+    assert len(harbour.sandbox.writes("otmechalka")) + len(harbour.sandbox.writes("bitrix24")) == writes
+
+
+@pytest.mark.outside(contacts=20)
+def test_an_edit_by_a_person_travels_and_the_note_does_not_come_back(harbour):
+    harbour.start_working()
+    wait_until(lambda: harbour.settled(15), "the first contacts arrive")
+    key = next(iter(harbour.sandbox.clients()))
+    harbour.sandbox.post(f"/bitrix24/contacts/{key}", fields={"UF_CRM_1608028374": "Новое"})
+    wait_until(lambda: harbour.sandbox.clients()[key]["first_name"] == "Новое", "the edit arrives")
+    harbour.sandbox.post(f"/bitrix24/contacts/{key}", fields={"UF_CRM_1608028374": ""})
+    wait_until(
+        lambda: "Имя ученика" in harbour.sandbox.contacts()[key]["UF_CRM_SYNC_STATUS"],
+        "the manager is told what is wrong",
+    )
+    assert harbour.sandbox.clients()[key]["first_name"] == "Новое"
+
+
+@pytest.mark.outside(contacts=10)
+def test_the_commands_tell_what_happened(harbour):
+    harbour.start_working()
+    wait_until(lambda: harbour.settled(8), "the contacts arrive")
+    key = next(iter(harbour.sandbox.clients()))
+    told_history = harbour.run("history", "students", key)
+    assert told_history.returncode == 0
+    assert "created" in told_history.stdout
+    assert "noted" in told_history.stdout
+    status = json.loads(harbour.run("status", "--json").stdout)
+    assert status[0]["name"] == "students"
+    assert status[0]["by_state"]["done"] == len(harbour.sandbox.clients())
+    unknown = harbour.run("history", "students", "999999")
+    assert unknown.returncode == 1
+    assert "resync students 999999" in unknown.stderr
+    assert harbour.run("history", "pupils", "1").returncode == 2
+
+
+@pytest.mark.outside(contacts=10)
+def test_resync_sends_again_what_was_lost_in_the_target(harbour):
+    harbour.start_working()
+    wait_until(lambda: harbour.settled(8), "the contacts arrive")
+    key = next(iter(harbour.sandbox.clients()))
+    before = len(harbour.sandbox.writes("otmechalka"))
+    assert harbour.run("resync", "students", key, "--dry-run").stdout.startswith("1 ")
+    assert harbour.run("resync", "students", key).returncode == 0
+    wait_until(lambda: len(harbour.sandbox.writes("otmechalka")) == before + 1, "the client is sent again")
+    assert harbour.run("resync", "students").returncode == 2
+
+
+@pytest.mark.outside(contacts=10)
+def test_check_finds_nothing_wrong_and_names_what_is(harbour):
+    good = harbour.run("check")
+    assert good.returncode == 0, good.stdout + good.stderr
+    config = harbour.folder / "parom.toml"
+    config.write_text(config.read_text().replace("UF_CRM_SYNC_STATUS", "UF_CRM_MISTYPED"))
+    bad = harbour.run("check")
+    assert bad.returncode == 1
+    assert "UF_CRM_MISTYPED" in bad.stdout
+
+
+def test_a_wrong_configuration_is_refused_with_every_problem_at_once(harbour):
+    config = harbour.folder / "parom.toml"
+    config.write_text(
+        config.read_text().replace('system = "bitrix24"', 'system = "bitrix"').replace("since =", "sinse =")
+    )
+    for command in (["worker"], ["up", "--drain"], ["status"]):
+        refused = harbour.run(*command)
+        assert refused.returncode == 2
+        assert "bitrix" in refused.stderr
+        assert "sinse" in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.outside(contacts=60, threads=16)
+def test_no_secret_and_no_personal_data_is_logged(harbour):
+    harbour.sandbox.post("/faults", system="otmechalka", match="POST", times=5, action="status", status=500)
+    (worker,) = harbour.start_working()
+    wait_until(lambda: harbour.settled(50), "the contacts arrive")
+    kill(worker)
+    logs = harbour.logs()
+    assert "in doubt" in logs
+    assert harbour.sandbox.addresses["otmechalka_token"] not in logs
+    assert harbour.sandbox.addresses["bitrix24"].rstrip("/").rsplit("/", 1)[1] not in logs
+    for client in harbour.sandbox.clients().values():
+        assert client["phone"] not in logs
+        assert client["last_name"] not in logs

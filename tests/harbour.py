@@ -1,0 +1,208 @@
+"""Everything real, on this machine: sandbox, Redis-protocol server, database, workers and beats as processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+
+from tasks.ledger import Ledger, migrate, report
+from workers.embedded import EmbeddedRedis, die_with_parent
+
+CONFIG = """\
+timezone = "Europe/Moscow"
+database_url = "{database_url}"
+redis_url = "embedded"
+threads = {threads}
+lease = "3s"
+
+[connections.crm]
+system = "bitrix24"
+webhook_url = "${{file:webhook}}"
+{crm}
+
+[connections.school]
+system = "otmechalka"
+base_url = "{otmechalka}"
+token = "${{file:token}}"
+requests_per_second = 500.0
+burst = 500
+settle = "1s"
+{school}
+
+[flows.students]
+kind = "bitrix24-contacts-to-otmechalka-clients"
+source = "crm"
+target = "school"
+since = 2020-12-22
+status_field = "UF_CRM_SYNC_STATUS"
+every = "{every}"
+{flow}
+
+[flows.students.courses]
+online_group = {{ id = "10985", name = "Он-лайн Групповое" }}
+online_individual = {{ id = "10986", name = "Он-лайн индивидуальные" }}
+group = {{ id = "10987", name = "Групповые занятия" }}
+individual = {{ id = "10988", name = "Индивидуальные занятия" }}
+
+[flows.students.branchoffices]
+online = {{ id = "2633", name = "+Он-лайн `МСК" }}
+gogolevsky = {{ id = "2634", name = "+ ЦДШ `МСК" }}
+skolkovo = {{ id = "2635", name = "+ СКОЛКОВО `МСК *" }}
+"""
+PATIENCE = 60.0
+
+
+def wait_until(condition, what, *, patience=PATIENCE):
+    """Wait for a condition of processes; fails with `what` when it does not come."""
+    deadline = time.monotonic() + patience
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        time.sleep(0.05)
+    return value
+
+
+class Sandbox:
+    """The sandbox process and its side door."""
+
+    def __init__(self, folder):
+        ready = folder / "sandbox.json"
+        command = [sys.executable, "-m", "sandbox", "--ready-file", str(ready)]
+        self.process = subprocess.Popen(command, preexec_fn=die_with_parent, stdout=subprocess.DEVNULL)
+        wait_until(ready.exists, "the sandbox listens")
+        self.addresses = json.loads(ready.read_text())
+        self.session = requests.Session()
+
+    def get(self, path):
+        answer = self.session.get(self.addresses["admin"] + path, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def post(self, path, **body):
+        answer = self.session.post(self.addresses["admin"] + path, json=body, timeout=60)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def clients(self):
+        return {row["origin_id"]: row for row in self.get("/store/otmechalka/clients")["rows"]}
+
+    def contacts(self):
+        return {row["ID"]: row for row in self.get("/store/bitrix24/contacts")["rows"]}
+
+    def journal(self, since=0):
+        return self.get(f"/journal?limit=1000000&since={since}")["entries"]
+
+    def writes(self, system):
+        """Committed writes, command by command, as (method, key)."""
+        entries = [entry for entry in self.journal() if entry["system"] == system]
+        acts = [act for entry in entries for act in (entry["commands"] or [entry])]
+        return [(act["method"], act["key"]) for act in acts if act["kind"] == "write" and act["committed"]]
+
+    def creations(self):
+        return [key for method, key in self.writes("otmechalka") if "create" in method or method.endswith("/clients/")]
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(10)
+
+
+@dataclass
+class Harbour:
+    """One installation of Parom with its outside world; `stop` ends every process of it."""
+
+    folder: Path
+    ledger: Ledger
+    sandbox: Sandbox
+    redis: EmbeddedRedis
+    processes: list = field(default_factory=list)
+
+    @property
+    def environ(self):
+        return {**os.environ, "PAROM_CONFIG": str(self.folder / "parom.toml")}
+
+    def start(self, *command):
+        log = (self.folder / f"{command[0]}-{len(self.processes)}.log").open("wb")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workers.cli", *command],
+            env=self.environ,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=die_with_parent,
+        )
+        self.processes.append(process)
+        return process
+
+    def start_working(self, workers=1, beats=1):
+        started = [self.start("worker") for _ in range(workers)]
+        for _ in range(beats):
+            self.start("beat")
+        return started
+
+    def run(self, *command, patience=120, **environ):
+        """A `parom` command to its end; returns the finished process with its output as text."""
+        return subprocess.run(
+            [sys.executable, "-m", "workers.cli", *command],
+            env={**self.environ, **environ},
+            capture_output=True,
+            text=True,
+            timeout=patience,
+            check=False,
+        )
+
+    def settled(self, seen):
+        """Whether `seen` records are known and none of them, nor a note, is still on its way."""
+        try:
+            now = report.of_flow(self.ledger, "students")
+        except KeyError:
+            return False  # no process has started yet
+        is_open = any(now.by_state.get(state) for state in ("pending", "queued", "running"))
+        return sum(now.by_state.values()) >= seen and not is_open and not now.notes_due
+
+    def logs(self):
+        return "".join(path.read_text(errors="replace") for path in self.folder.glob("**/*.log"))
+
+    def stop(self):
+        for process in self.processes:
+            process.kill()
+        for process in self.processes:
+            process.wait()
+        self.redis.stop()
+        self.sandbox.stop()
+        self.ledger.close()
+
+
+def open_harbour(
+    folder, database_url, *, contacts=0, crm="", school="", flow="", threads=64, every="2s", start_redis=True
+):
+    """A configured installation, its ledger migrated, its Redis running, nobody working yet."""
+    sandbox = Sandbox(folder)
+    values = {
+        "database_url": database_url,
+        "otmechalka": sandbox.addresses["otmechalka"],
+        "threads": threads,
+        "every": every,
+    }
+    config = CONFIG.format(**values, crm=crm, school=school, flow=flow)
+    (folder / "parom.toml").write_text(config)
+    (folder / "webhook").write_text(sandbox.addresses["bitrix24"])
+    (folder / "token").write_text(sandbox.addresses["otmechalka_token"])
+    # Nothing outside shall save us from creating twice.
+    sandbox.post("/switches/otmechalka", unique_origin_id=False)
+    if contacts:
+        sandbox.post("/seed", contacts=contacts)
+    ledger = Ledger(database_url)
+    migrate.upgrade(ledger)
+    redis = EmbeddedRedis(folder / "var")
+    if start_redis:
+        redis.start()
+    return Harbour(folder, ledger, sandbox, redis)
+
+
+def kill(process):
+    process.send_signal(signal.SIGKILL)
+    process.wait()
