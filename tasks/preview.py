@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 from typing import Any
 
 from mappings.outcome import Mapped, Skipped
-from tasks.runtime import Runtime
+from tasks.flow import Flow
 
 ABSENT = object()
 
@@ -34,16 +34,15 @@ class Preview:
     fields: tuple[Difference, ...] = ()
 
 
-def preview(runtime: Runtime, name: str, source_id: str) -> Preview | None:
+def preview(flow: Flow, source_id: str, *, today: date) -> Preview | None:
     """Read the entity from the source as it is now and map it. None if the source has none of that id.
 
     Raises marshmallow.ValidationError as the mapping does, and ConnectorError if a system cannot be asked.
     """
-    flow = runtime.flows[name]
     rows = flow.source.read([source_id], flow.reads)
     if not rows:
         return None
-    mapped = flow.mapping.map(rows[0].fields, today=datetime.now(runtime.timezone).date())
+    mapped = flow.mapping.map(rows[0].fields, today=today)
     if isinstance(mapped, Skipped):
         return Preview(mapped)
     found = flow.target.find(str(mapped.payload[flow.kind.key]))

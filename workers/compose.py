@@ -53,7 +53,7 @@ class RedisAway(Exception):
 
 def redis_url(settings: Settings) -> str:
     """The address of the Redis that all processes share. Raises RedisAway."""
-    found = running_url(settings.var) if settings.redis_url == "embedded" else settings.redis_url
+    found = running_url(settings.var) if settings.is_redis_embedded else settings.redis_url
     if found is None:
         raise RedisAway
     return found

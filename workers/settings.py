@@ -42,6 +42,11 @@ class Settings(Basics):
     connections: Mapping[str, ConnectionSettings]
     flows: Mapping[str, FlowSettings]
 
+    @property
+    def is_redis_embedded(self) -> bool:
+        """Whether Redis is ours to start."""
+        return self.redis_url == "embedded"
+
     def secrets(self) -> frozenset[str]:
         """Everything that no log, error or page may show, in each form in which it may turn up."""
         return frozenset(_secrets(self))

@@ -102,6 +102,7 @@ def test_resync_sends_again_what_was_lost_in_the_target(harbour):
 
 @pytest.mark.outside(contacts=10)
 def test_check_finds_nothing_wrong_and_names_what_is(harbour):
+    harbour.redis.stop()  # it is the first command that people run: nothing else need be running
     good = harbour.run("check")
     assert good.returncode == 0, good.stdout + good.stderr
     config = harbour.folder / "parom.toml"
@@ -109,6 +110,25 @@ def test_check_finds_nothing_wrong_and_names_what_is(harbour):
     bad = harbour.run("check")
     assert bad.returncode == 1
     assert "UF_CRM_MISTYPED" in bad.stdout
+
+
+@pytest.mark.outside(contacts=10)
+def test_preview_shows_the_difference_and_writes_nothing(harbour):
+    kinds = harbour.sandbox.get("/seed")["kinds"]
+    by_kind = {kind: key for key, kind in kinds.items()}
+    before = harbour.run("preview", "students", by_kind["valid"])
+    assert before.returncode == 0, before.stderr
+    assert "would be created" in before.stdout
+    harbour.start_working()
+    wait_until(lambda: harbour.settled(8), "the contacts arrive")
+    harbour.sandbox.post(f"/bitrix24/contacts/{by_kind['valid']}", fields={"UF_CRM_1608028374": "Новое"})
+    writes = len(harbour.sandbox.writes("otmechalka"))
+    after = harbour.run("preview", "students", by_kind["valid"]).stdout
+    assert "would update" in after
+    assert [line.split()[1] for line in after.splitlines() if line.startswith("≠")] == ["first_name"]
+    assert "Новое" in after
+    assert harbour.run("preview", "students", "999999").returncode == 1
+    assert len(harbour.sandbox.writes("otmechalka")) <= writes + 1  # the edit itself may have travelled by now
 
 
 def test_a_wrong_configuration_is_refused_with_every_problem_at_once(harbour):

@@ -10,6 +10,7 @@ from tasks.ledger import Ledger
 from tasks.ledger import migrate as migrations
 from workers import compose
 from workers.app import settings
+from workers.cli.borrowed import borrowed_redis
 from workers.cli.failures import WorkFailed
 
 MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red")}
@@ -19,23 +20,15 @@ MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "r
 def check() -> None:
     """Compare parom.toml with the live systems; changes nothing. Exit code 1 if anything would not work."""
     findings = [("parom", finding) for finding in _own()]
-    redis = compose.connect_redis(_redis_url_or_nowhere())
-    for flow in compose.build_flows(settings(), redis).values():
-        findings += [(flow.name, finding) for finding in _of_flow(flow)]
+    with borrowed_redis() as redis:
+        for flow in compose.build_flows(settings(), redis).values():
+            findings += [(flow.name, finding) for finding in _of_flow(flow)]
     for place, finding in findings:
         mark, colour = MARKS[finding.level]
         click.secho(f"{mark} ", fg=colour, nl=False)
         click.echo(f"{place}: {finding.text}" + (f" → {finding.hint}" if finding.hint else ""))
     if any(finding.level == "error" for _, finding in findings):
         raise SystemExit(WorkFailed.exit_code)
-
-
-def _redis_url_or_nowhere() -> str:
-    # Without a running Redis nothing is counted against the vendors' limits: a check makes a handful of calls.
-    try:
-        return compose.redis_url(settings())
-    except compose.RedisAway:
-        return "redis://127.0.0.1:1/0"
 
 
 def _own() -> list[Finding]:

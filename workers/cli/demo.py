@@ -222,10 +222,11 @@ def _mark(console: Console, text: str, wrong: object) -> None:
 
 
 def _stay(console: Console, sandbox: Sandbox, folder: Path) -> None:
+    some_id = sandbox.get("/store/bitrix24/contacts")["rows"][0]["ID"]
     console.print(
         f"\nIt goes on running: edit a contact and see it travel. In another terminal:\n"
         f"  export PAROM_CONFIG={folder / 'parom.toml'}\n"
-        f"  parom status\n  parom history students 2\n"
+        f"  parom status\n  parom history students {some_id}\n  parom preview students {some_id}\n"
         f"The sandbox's side door: {sandbox.addresses['admin']}\nCtrl-C ends everything.",
         markup=False,
     )

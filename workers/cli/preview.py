@@ -1,14 +1,18 @@
 """`parom preview`: the mapped payload of one record, field by field against what the target holds now."""
 
 import json
+from datetime import datetime
 
 import click
 from marshmallow import ValidationError
 
 from mappings.outcome import Skipped, told
+from tasks.flow import Flow
 from tasks.preview import ABSENT, Preview
 from tasks.preview import preview as look
-from workers.app import runtime
+from workers import compose
+from workers.app import settings
+from workers.cli.borrowed import borrowed_redis
 from workers.cli.failures import WorkFailed, require_flow
 
 
@@ -20,19 +24,24 @@ def preview(flow: str, source_id: str) -> None:
 
     It shows personal data: that is what it is for.
     """
-    built = runtime()
-    require_flow(flow, built.flows)
-    source, target = built.flows[flow].source_name, built.flows[flow].target_name
-    try:
-        seen = look(built, flow, source_id)
-    except ValidationError as error:
-        raise WorkFailed(f"rejected, and the manager would be told: {told(error)}") from None
-    if seen is None:
-        raise WorkFailed(f"{source} has no {source_id}, or shows it to nobody with our rights")
+    with borrowed_redis() as redis:
+        flows = compose.build_flows(settings(), redis)
+        require_flow(flow, flows)
+        seen = _look(flows[flow], source_id)
     if isinstance(seen.outcome, Skipped):
         click.echo(f"skipped: {seen.outcome.reason}")
         return
-    _show(seen, target)
+    _show(seen, flows[flow].target_name)
+
+
+def _look(flow: Flow, source_id: str) -> Preview:
+    try:
+        seen = look(flow, source_id, today=datetime.now(settings().timezone).date())
+    except ValidationError as error:
+        raise WorkFailed(f"rejected, and the manager would be told: {told(error)}") from None
+    if seen is None:
+        raise WorkFailed(f"{flow.source_name} has no {source_id}, or our rights there do not show it")
+    return seen
 
 
 def _show(seen: Preview, target: str) -> None:

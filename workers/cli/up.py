@@ -35,8 +35,9 @@ def up(*, is_drain: bool) -> None:
 @contextmanager
 def running(*, log_folder: Path | None = None) -> Iterator[ProcessTree]:
     """A migrated ledger, the embedded Redis if configured, a worker and a beat, until the block ends or Ctrl-C."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    redis = EmbeddedRedis(settings().var) if settings().redis_url == "embedded" else None
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background job would ignore Ctrl-C's signal
+        signal.signal(number, _interrupt)
+    redis = EmbeddedRedis(settings().var) if settings().is_redis_embedded else None
     tree = ProcessTree(log_folder)
     try:
         if redis:
