@@ -36,14 +36,17 @@ def _is_clean(flow: FlowReport) -> bool:
     return not (is_open or flow.notes_due or flow.poll_error or flow.paused_by)
 
 
-def drain(runtime: Runtime, app: Celery, *, watch: Callable[[tuple[FlowReport, ...]], None]) -> Drained:
-    """Ask for one poll of every flow and wait for the work; `watch` sees the reports every moment."""
+def drain(
+    runtime: Runtime, app: Celery, *, watch: Callable[[tuple[FlowReport, ...]], None], mend: Callable[[], None]
+) -> Drained:
+    """Ask for one poll of every flow and wait for the work. Every moment `watch` sees the reports, `mend` may act."""
     began = time.monotonic()
     with runtime.ledger.read() as connection:
         since = runtime.ledger.now(connection)
     asked_at: dict[str, float] = {}
     for reports in _looks(runtime):
         watch(reports)
+        mend()
         unpolled = [each for each in reports if not _is_polled(each, since)]
         for each in unpolled:
             # A message may be lost; a doubled one finds the turn taken.

@@ -87,9 +87,10 @@ class EmbeddedRedis:
         return self._address.url
 
     def start(self) -> None:
-        """Return when the server answers. Raises EmbeddedError; nothing is left running then."""
-        if self._process:
+        """Return when the server answers; harmless if it runs. Raises EmbeddedError; nothing is left running then."""
+        if self._process and self._process.poll() is None:
             return
+        self.stop()  # what it held of a server that has died
         binary = _binary()
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """What must survive: killed workers, flushed and restarted Redis, doubled processes, targets that answer badly."""
 
+import psutil
 import pytest
 
 from tests.e2e.test_students import assert_all_arrived, both_databases
@@ -42,6 +43,19 @@ def test_a_restarted_redis_loses_and_doubles_nothing(harbour):
     harbour.redis.stop()
     harbour.redis.start()
     wait_until(lambda: harbour.settled(135), "everything arrives")
+    assert_all_arrived(harbour)
+
+
+@pytest.mark.outside(contacts=200)
+def test_up_starts_again_whatever_of_its_tree_is_killed(harbour):
+    harbour.redis.stop()
+    harbour.start("up", "--drain")
+    wait_until(lambda: work_is_under_way(harbour), "writes are under way")
+    children = psutil.Process(harbour.processes[0].pid).children()
+    assert len(children) == 3
+    for child in children:
+        child.kill()
+    assert harbour.processes[0].wait(timeout=90) == 0, harbour.logs()
     assert_all_arrived(harbour)
 
 

@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -80,8 +80,8 @@ def demo(contacts: int, folder: Path, *, stay: bool | None) -> None:
         seeded = sandbox.post("/seed", contacts=contacts)
         count = seeded["contacts"]
         console.print(f"[bold]Parom demo.[/] {count} invented contacts in a sandbox Bitrix24, none in otmechalka yet.")
-        with running(log_folder=settings().var / "log"):
-            is_right = _carry(console, sandbox)
+        with running(log_folder=settings().var / "log") as mend:
+            is_right = _carry(console, sandbox, mend)
             if sys.stdout.isatty() if stay is None else stay:
                 _stay(console, sandbox, folder)
     finally:
@@ -140,13 +140,13 @@ def _configure(folder: Path, sandbox: Sandbox) -> None:
     os.environ["PAROM_CONFIG"] = str(folder / "parom.toml")
 
 
-def _carry(console: Console, sandbox: Sandbox) -> bool:
+def _carry(console: Console, sandbox: Sandbox, mend: Callable[[], None]) -> bool:
     with shown_progress(console) as watch:
-        first = drain(runtime(), app, watch=watch)
+        first = drain(runtime(), app, watch=watch, mend=mend)
     summary(console, first)
     before = sandbox.requests_so_far()
     with shown_progress(console) as watch:
-        drain(runtime(), app, watch=watch)
+        drain(runtime(), app, watch=watch, mend=mend)
     again = sandbox.requests_so_far() - before
     verdict = verify(runtime().flows["students"], sandbox)
     _tell(console, verdict, before, again)

@@ -3,7 +3,7 @@
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -23,30 +23,38 @@ from workers.processes import ProcessTree
 @click.option("--drain", "is_drain", is_flag=True, help="poll once, finish all due work, tell how it went, end")
 def up(*, is_drain: bool) -> None:
     """Run everything on this machine: the embedded Redis if configured, a worker, beat."""
-    with running(log_folder=settings().var / "log" if is_drain else None) as tree:
+    with running(log_folder=settings().var / "log" if is_drain else None) as mend:
         if is_drain:
-            raise SystemExit(_drain())
+            raise SystemExit(_drain(mend))
         click.echo("running; Ctrl-C ends it", err=True)
         while True:
-            tree.mend()
+            mend()
             time.sleep(1)
 
 
 @contextmanager
-def running(*, log_folder: Path | None = None) -> Iterator[ProcessTree]:
-    """A migrated ledger, the embedded Redis if configured, a worker and a beat, until the block ends or Ctrl-C."""
+def running(*, log_folder: Path | None = None) -> Iterator[Callable[[], None]]:
+    """A migrated ledger, the embedded Redis if configured, a worker and a beat, until the block ends or Ctrl-C.
+
+    Yields a function that starts again what has ended; call it now and then.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background job would ignore Ctrl-C's signal
         signal.signal(number, _interrupt)
     redis = EmbeddedRedis(settings().var) if settings().is_redis_embedded else None
     tree = ProcessTree(log_folder)
-    try:
+
+    def mend() -> None:
         if redis:
             redis.start()
+        tree.mend()
+
+    try:
+        mend()
         migrations.upgrade(Ledger(settings().database_url))
         runtime()
         tree.start("worker", [sys.executable, "-m", "workers.cli", "worker"])
         tree.start("beat", [sys.executable, "-m", "workers.cli", "beat"])
-        yield tree
+        yield mend
     except KeyboardInterrupt:
         click.echo("ending", err=True)
     finally:
@@ -59,13 +67,13 @@ def _interrupt(_: int, __: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _drain() -> int:
+def _drain(mend: Callable[[], None]) -> int:
     from rich.console import Console
 
     from workers.cli.progress import shown_progress, summary
 
     console = Console(highlight=False)
     with shown_progress(console) as watch:
-        drained: Drained = drain(runtime(), app, watch=watch)
+        drained: Drained = drain(runtime(), app, watch=watch, mend=mend)
     summary(console, drained)
     return 0 if drained.is_clean else WorkFailed.exit_code
