@@ -29,7 +29,10 @@ def poll(runtime: Runtime, name: str, *, force: bool = False) -> Taken | None:
     turn = cursors.take_turn(
         runtime.ledger, name, owner=runtime.owner, lease=runtime.lease, every=flow.every, force=force
     )
-    return _read(runtime, flow, turn) if turn else None
+    if turn is None:
+        return None
+    with runtime.holdings.turn(name):
+        return _read(runtime, flow, turn)
 
 
 def _read(runtime: Runtime, flow: Flow, turn: Turn) -> Taken:

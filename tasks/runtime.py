@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from redis import Redis, RedisError
 
 from tasks.flow import Flow
+from tasks.holdings import Holdings
 from tasks.idempotency import IdempotencyKeys
 from tasks.ledger import Ledger
 
@@ -47,6 +48,7 @@ class Runtime:
     lease: timedelta = timedelta(seconds=15)
     history_days: int = 90
     finished: "Counter" = field(kw_only=True)
+    holdings: Holdings = field(default_factory=Holdings)
 
 
 class Counter:

@@ -35,16 +35,24 @@ def sync(runtime: Runtime, record_id: int) -> Ending | None:
     if claim is None:
         return None
     flow = runtime.flows[claim.flow]
+    with runtime.holdings.record(claim.record_id):
+        ending = _attempt(runtime, flow, claim)
+    if ending:
+        _report(flow, claim, ending)
+        dispatch.top_up(runtime, flow.name)
+    return ending
+
+
+def _attempt(runtime: Runtime, flow: Flow, claim: Claim) -> Ending | None:
+    words = {"flow": flow.name, "record": claim.source_id}
     try:
         ending = Attempt(runtime, flow, claim).make()
     except LeaseLost:
-        log.info("lost the lease", extra={"flow": flow.name, "record": claim.source_id})
+        log.info("lost the lease", extra=words)
         return None
     if not records.finish(runtime.ledger, claim, ending):
-        log.info("finished too late", extra={"flow": flow.name, "record": claim.source_id})
+        log.info("finished too late", extra=words)
         return None
-    _report(flow, claim, ending)
-    dispatch.top_up(runtime, flow.name)
     return ending
 
 

@@ -20,6 +20,13 @@ class Keeper(threading.Thread):
         pause = threading.Event()
         while not pause.wait(self._runtime.lease.total_seconds() / 3):
             try:
-                records.renew(self._runtime.ledger, owner=self._runtime.owner, lease=self._runtime.lease)
+                prolong(self._runtime)
             except Exception:  # a database that is away for a moment must not end the keeper
                 log.warning("leases not prolonged", exc_info=True)
+
+
+def prolong(runtime: Runtime) -> None:
+    """Prolong the leases of what the process works on at this moment."""
+    record_ids, turns = runtime.holdings.now()
+    if record_ids or turns:
+        records.renew(runtime.ledger, owner=runtime.owner, lease=runtime.lease, record_ids=record_ids, turns=turns)

@@ -223,13 +223,13 @@ def _note(told: str, shown: str | None, now: datetime) -> dict[str, Any]:
     return {"note_text": text, "note_due_at": None if text == shown else now, "note_attempts": 0}
 
 
-def renew(ledger: Ledger, *, owner: str, lease: timedelta) -> None:
-    """Prolong every lease that `owner` still holds; an expired one stays expired."""
+def renew(ledger: Ledger, *, owner: str, lease: timedelta, record_ids: Collection[int], turns: Collection[str]) -> None:
+    """Prolong the leases of these records and turns that `owner` still holds; an expired one stays expired."""
     with ledger.write() as connection:
         now = ledger.now(connection)
-        for table in (records, flows):
-            held = (table.c.lease_owner == owner, table.c.lease_until > now)
-            connection.execute(update(table).where(*held).values(lease_until=now + lease))
+        for table, is_held in ((records, records.c.id.in_(record_ids)), (flows, flows.c.name.in_(turns))):
+            is_mine = (table.c.lease_owner == owner, table.c.lease_until > now)
+            connection.execute(update(table).where(is_held, *is_mine).values(lease_until=now + lease))
 
 
 def abandoned(connection: Connection, *, now: datetime, limit: int) -> Sequence[RowMapping]:

@@ -10,6 +10,7 @@ from tasks import poll, resync, upkeep
 from tasks.ledger import cursors, records
 from tasks.resync import Choice
 from tests.siblings import START
+from workers.keeper import prolong
 
 
 def names(world):
@@ -214,16 +215,36 @@ def test_a_rewound_cursor_reads_what_the_ledger_never_saw_and_repeats_the_rest(w
     assert len([c for c in world.target.calls if c[0] == "update"]) == 3
 
 
-def test_leases_are_prolonged_while_their_owner_lives(world):
+def test_leases_are_prolonged_while_they_are_worked_on_and_no_longer(world):
     fill(world, 1)
     world.poll()
     (_, record_id) = world.runtime.publisher.hints.popleft()
-    lease = timedelta(seconds=15)
+    lease = world.runtime.lease
     claim = records.claim(world.runtime.ledger, record_id, flows_known=["students"], owner="test", lease=lease)
-    for _ in range(5):
-        world.later(seconds=10)
-        records.renew(world.runtime.ledger, owner="test", lease=lease)
-    assert records.intend(world.runtime.ledger, claim)
-    world.later(seconds=16)
-    records.renew(world.runtime.ledger, owner="test", lease=lease)
+    with world.runtime.holdings.record(record_id):
+        for _ in range(5):
+            world.later(seconds=10)
+            prolong(world.runtime)
+        assert records.intend(world.runtime.ledger, claim)
+    world.later(seconds=10)
+    prolong(world.runtime)
+    world.later(seconds=6)
     assert not records.intend(world.runtime.ledger, claim)
+
+
+def test_a_poll_that_fails_unexpectedly_leaves_its_turn_to_another(world):
+    fill(world, 1)
+    shown = world.source.page
+
+    def page(window, fields):
+        world.source.page = shown
+        raise MemoryError
+
+    world.source.page = page
+    with pytest.raises(MemoryError):
+        world.poll()
+    world.later(seconds=10)
+    prolong(world.runtime)
+    world.later(seconds=6)
+    world.run()
+    assert len(world.target.held) == 1
