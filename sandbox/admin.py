@@ -98,7 +98,7 @@ def _merge(asked: Asked) -> Any:
 
 
 def _create(asked: Asked) -> Any:
-    return asked.hands().create_many(asked.parts[0], [asked.given.get("fields", asked.given)])[0]
+    return asked.hands().create(asked.parts[0], asked.given.get("fields", asked.given))
 
 
 def _edit(asked: Asked) -> Any:
@@ -161,6 +161,24 @@ def _switches(asked: Asked) -> Any:
     return dataclasses.asdict(asked.system().switches)
 
 
+def _register(asked: Asked) -> Any:
+    return asked.world.portal.events.register(**asked.given).as_json()
+
+
+def _registered(asked: Asked) -> Any:
+    return {"webhooks": [handler.as_json() for handler in asked.world.portal.events.handlers()]}
+
+
+def _unregister(asked: Asked) -> Any:
+    asked.world.portal.events.remove(int(asked.parts[0]) if asked.parts else None)
+    return {"ok": True}
+
+
+def _events(asked: Asked) -> Any:
+    emitted = asked.world.portal.events.emitted(int(asked.given.get("since", 0)))
+    return {"events": [emission.as_json() for emission in emitted]}
+
+
 def _archive(asked: Asked) -> Any:
     return asked.world.school.archive(asked.parts[0], is_archived=bool(asked.given.get("archived", True)))
 
@@ -172,10 +190,15 @@ ROUTES: list[tuple[str, re.Pattern[str], Callable[[Asked], Any]]] = [
         ("POST", r"/reset", _reset),
         ("POST", r"/seed", _seed),
         ("GET", r"/seed", _kinds),
-        ("POST", r"/bitrix24/(contacts|deals)", _create),
-        ("POST", r"/bitrix24/(contacts|deals)/(\d+)", _edit),
-        ("DELETE", r"/bitrix24/(contacts|deals)/(\d+)", _delete),
+        ("POST", r"/bitrix24/(contacts|companies|deals)", _create),
+        ("POST", r"/bitrix24/(contacts|companies|deals)/(\d+)", _edit),
+        ("DELETE", r"/bitrix24/(contacts|companies|deals)/(\d+)", _delete),
         ("POST", r"/bitrix24/contacts/(\d+)/merge", _merge),
+        ("POST", r"/bitrix24/webhooks", _register),
+        ("GET", r"/bitrix24/webhooks", _registered),
+        ("DELETE", r"/bitrix24/webhooks", _unregister),
+        ("DELETE", r"/bitrix24/webhooks/(\d+)", _unregister),
+        ("GET", r"/events", _events),
         ("POST", r"/otmechalka/clients/([^/]+)/archive", _archive),
         ("GET", r"/store/(\w+)/(\w+)", _store),
         ("GET", r"/journal", _journal),

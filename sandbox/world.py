@@ -89,6 +89,7 @@ class Sandbox:
     def stop(self) -> None:
         for listener in self._listeners.values():
             listener.stop()
+        self.world.portal.stop()
         if self._certificate:
             self._certificate.close()
 

@@ -46,8 +46,33 @@ def bad_id() -> Refusal:
     return Refusal(HTTPStatus.BAD_REQUEST, "", "ID is not defined or invalid.")
 
 
-def not_found() -> Refusal:
-    return Refusal(HTTPStatus.BAD_REQUEST, "", "Not found")
+def not_found(status: int = HTTPStatus.BAD_REQUEST) -> Refusal:
+    return Refusal(status, "", "Not found")
+
+
+def company_not_found() -> Refusal:
+    return Refusal(HTTPStatus.BAD_REQUEST, "", "Company is not found")
+
+
+def bad_owner(status: int) -> Refusal:
+    return Refusal(status, "", "The parameter 'ownerEntityID' is invalid or not defined.")
+
+
+def no_such_type() -> Refusal:
+    return Refusal(HTTPStatus.BAD_REQUEST, "NOT_FOUND", "Smart process not found")
+
+
+def no_element() -> Refusal:
+    return Refusal(HTTPStatus.BAD_REQUEST, "NOT_FOUND", "Element not found")
+
+
+def bad_argument(text: str) -> Refusal:
+    return Refusal(HTTPStatus.BAD_REQUEST, "100", text)
+
+
+def phrase(code: str, text: str) -> Refusal:
+    """Some methods answer with a whole phrase where others have a code."""
+    return Refusal(HTTPStatus.BAD_REQUEST, code, text)
 
 
 def nothing_to_delete() -> Refusal:

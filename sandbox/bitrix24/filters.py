@@ -16,7 +16,7 @@ from sandbox.bitrix24.values import COMPARABLE, to_int
 Check = Callable[[Any], bool]
 Predicate = Callable[[Row], bool]
 
-_KEY = re.compile(r"(!=%|!%=|!%|!@|!=|>=|<=|=%|%=|!|=|>|<|@|%)?(\w+)")
+KEY = re.compile(r"(!=%|!%=|!%|!@|!=|>=|<=|=%|%=|!|=|>|<|@|%)?(\w+)")
 _EMPTY_OPERAND: tuple[Any, ...] = (None, "", [], {})
 _NO_TEXT_SEARCH = {"crm_status", "crm_contact", "crm_company"}
 
@@ -35,10 +35,10 @@ def compile_filter(table: Table, given: dict[str, Any], switches: Switches) -> F
     predicates: list[Predicate] = []
     bounds: dict[str, int] = {}
     for name, operand in given.items():
-        key = _KEY.fullmatch(name)
+        key = KEY.fullmatch(name)
         operator, code = (key[1] or "", key[2]) if key else ("", name)
         field = table.schema.get("ID" if code == "id" else code)
-        if field is None or not _is_usable(field, operator, switches):
+        if field is None or field.is_write_only or not _is_usable(field, operator, switches):
             if switches.unknown_filter_key == "error":
                 raise Refusal(
                     HTTPStatus.BAD_REQUEST, "INVALID_ARG_VALUE", f"Invalid filter: field '{code}' is not allowed"

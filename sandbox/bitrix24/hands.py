@@ -1,15 +1,19 @@
 """A person in the portal's interface: values are stored as given, MODIFY_BY_ID is theirs."""
 
+from dataclasses import replace
 from typing import Any
 
-from sandbox.bitrix24 import entities
-from sandbox.bitrix24.entities import Entity
+from sandbox.bitrix24 import writes
+from sandbox.bitrix24.entities import ENTITIES, Entity
 from sandbox.bitrix24.merging import merge
-from sandbox.bitrix24.portal import ENTITIES, Portal
+from sandbox.bitrix24.portal import Portal
 from sandbox.bitrix24.productrows import opportunity
 from sandbox.bitrix24.table import Row
 from sandbox.bitrix24.users import HUMAN
 from sandbox.bitrix24.values import to_int
+
+# What an edit sets by itself, unless the person's edit names it.
+BOOKKEEPING = ("DATE_MODIFY", "MODIFY_BY_ID", "MOVED_BY_ID", "MOVED_TIME")
 
 
 class Hands:
@@ -18,53 +22,51 @@ class Hands:
     def __init__(self, portal: Portal) -> None:
         self._portal = portal
 
-    def create_many(self, plural: str, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Rows in one go; `ID`, dates and authors may be given, `PRODUCT_ROWS` with a deal."""
+    def create(self, plural: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """`ID`, dates and authors may be given, `PRODUCT_ROWS` with a deal."""
         with self._portal.lock:
-            return [self._create(ENTITIES[plural], fields) for fields in given]
+            return self._create(ENTITIES[plural], fields, self._portal.context(HUMAN))
 
-    def _create(self, entity: Entity, fields: dict[str, Any]) -> dict[str, Any]:
-        context, table = self._portal.context(HUMAN), self._portal.tables[entity.name]
-        now = context.now()
-        values = {
-            **entity.defaults,
-            **dict.fromkeys(("CREATED_BY_ID", "MODIFY_BY_ID", "ASSIGNED_BY_ID"), HUMAN),
-            **dict.fromkeys(("DATE_CREATE", "DATE_MODIFY"), now),
-            **entities.as_given(entity, fields, context),
-        }
-        row_id = to_int(fields.get("ID")) or None
-        row = table.add(entities.filled(values), born=context.clock.elapsed(), row_id=row_id)
-        entity.derive(row, context)
+    def create_many(self, plural: str, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Rows that were there before the story begins: no event tells of them."""
+        with self._portal.lock:
+            context = replace(self._portal.context(HUMAN), announce=lambda *_: None)
+            return [self._create(ENTITIES[plural], fields, context) for fields in given]
+
+    def _create(self, entity: Entity, fields: dict[str, Any], context: writes.Context) -> dict[str, Any]:
+        values = writes.as_given(entity, fields, context)
+        row = writes.add(entity, values, context, row_id=to_int(fields.get("ID")) or None)
         self._put_products(row, fields)
-        return table.shown(row)
+        return context.store.table(entity).shown(row)
 
     def edit(self, plural: str, row_id: int, fields: dict[str, Any]) -> dict[str, Any]:
         """Fields replaced as a whole; DATE_MODIFY is now and MODIFY_BY_ID a person unless given."""
         entity = ENTITIES[plural]
-        context, table = self._portal.context(HUMAN), self._portal.tables[entity.name]
         with self._portal.lock:
-            row = table.rows[row_id]
-            entities.touch(row, context)
-            for code, value in entities.as_given(entity, fields, context).items():
-                row.put(code, value)
-            entity.derive(row, context)
+            context = self._portal.context(HUMAN)
+            row = context.store.table(entity).rows[row_id]
+            values = writes.as_given(entity, fields, context)
+            writes.update(entity, row, values, context, touches=True)
+            for code in BOOKKEEPING:
+                if code in values:
+                    row.put(code, values[code])
             self._put_products(row, fields)
-            return table.shown(row)
+            return context.store.table(entity).shown(row)
 
     def delete(self, plural: str, row_id: int) -> None:
         with self._portal.lock:
-            self._portal.remove(ENTITIES[plural], row_id)
+            writes.remove(ENTITIES[plural], row_id, self._portal.context(HUMAN))
 
     def merge(self, loser_id: int, winner_id: int) -> dict[str, Any]:
         """Two contacts that are one person become one."""
         with self._portal.lock:
-            winner = merge(self._portal, loser_id, winner_id, self._portal.context(HUMAN))
-            return self._portal.tables["contact"].shown(winner)
+            context = self._portal.context(HUMAN)
+            return context.store.tables["contact"].shown(merge(loser_id, winner_id, context))
 
     def _put_products(self, deal: Row, fields: dict[str, Any]) -> None:
         if "PRODUCT_ROWS" not in fields:
             return
         rows = [self._portal.product_row(given, deal.id) | given for given in fields["PRODUCT_ROWS"]]
-        self._portal.product_rows[deal.id] = rows
+        self._portal.store.product_rows[deal.id] = rows
         if "OPPORTUNITY" not in fields:
             deal.put("OPPORTUNITY", opportunity(rows))

@@ -4,7 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from sandbox.bitrix24.errors import not_array
 from sandbox.bitrix24.filters import Filter, compile_filter
@@ -13,17 +13,20 @@ from sandbox.bitrix24.switches import Switches
 from sandbox.bitrix24.table import Row, Table
 from sandbox.bitrix24.values import to_int
 
+T = TypeVar("T")
+
 PAGE = 50
 UNCOUNTED = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a method returns; `total` and `next` only for lists."""
+    """What a method returns; `total` and `next` only for lists, `key` is the id that an add gave."""
 
     value: Any
     total: int | None = None
     next: int | None = None
+    key: str = ""
 
 
 def list_rows(
@@ -33,16 +36,20 @@ def list_rows(
     wanted = compile_filter(table, as_map(params, "filter"), switches)
     codes = _codes(table, items_of(params.get("select")), switches)
     order = _order(table, as_map(params, "order"))
+    rows = ordered(table, matches(table, wanted, is_visible), order)
+    return page(rows, params, switches, show=lambda row: table.shown(row, codes))
+
+
+def page(rows: Iterable[T], params: dict[str, Any], switches: Switches, *, show: Callable[[T], Any]) -> Result:
+    """The fifty rows from `start` on, counted unless `start` is -1."""
     start = to_int(params.get("start"))
-    matches = _matches(table, wanted, is_visible)
     if start == UNCOUNTED:
-        rows = list(islice(_ordered(table, matches, order), PAGE))
-        return Result([table.shown(row, codes) for row in rows], total=0)
-    everything = list(_ordered(table, matches, order))
+        return Result([show(row) for row in islice(rows, PAGE)], total=0)
+    everything = list(rows)
     total = len(everything)
-    page = everything[max(0, start) : max(0, start) + PAGE]
-    has_more = start + PAGE < total or (switches.next_on_full_page and len(page) == PAGE)
-    return Result([table.shown(row, codes) for row in page], total, start + PAGE if has_more else None)
+    shown = everything[max(0, start) : max(0, start) + PAGE]
+    has_more = start + PAGE < total or (switches.next_on_full_page and len(shown) == PAGE)
+    return Result([show(row) for row in shown], total, start + PAGE if has_more else None)
 
 
 def as_map(params: dict[str, Any], name: str) -> dict[str, Any]:
@@ -67,6 +74,7 @@ def _codes(table: Table, select: list[Any], switches: Switches) -> list[str]:
         if field.code in names
         or ("UF_*" in names and field.is_custom)
         or ("*" in names and not field.is_custom and not field.is_multifield)
+        if not field.is_write_only
     ]
 
 
@@ -75,7 +83,7 @@ def _order(table: Table, given: dict[str, Any]) -> list[tuple[str, bool]]:
     return [(code, is_descending) for code, is_descending in named if code in table.schema]
 
 
-def _matches(table: Table, wanted: Filter, is_visible: Callable[[Row], bool] | None) -> Iterator[Row]:
+def matches(table: Table, wanted: Filter, is_visible: Callable[[Row], bool] | None) -> Iterator[Row]:
     """Rows that fit, by id ascending, lazily: an uncounted page stops after 50."""
     first = 0 if wanted.first_id is None else bisect_left(table.ids, wanted.first_id)
     last = len(table.ids) if wanted.last_id is None else bisect_right(table.ids, wanted.last_id)
@@ -85,7 +93,7 @@ def _matches(table: Table, wanted: Filter, is_visible: Callable[[Row], bool] | N
     return rows if is_visible is None else filter(is_visible, rows)
 
 
-def _ordered(table: Table, rows: Iterator[Row], order: list[tuple[str, bool]]) -> Iterable[Row]:
+def ordered(table: Table, rows: Iterator[Row], order: list[tuple[str, bool]]) -> Iterable[Row]:
     if order in ([], [("ID", False)]):
         return rows
     ordered = list(rows)

@@ -1,6 +1,5 @@
 """The portal itself: route, authorisation, limits, and the one lock around its store (facts/bitrix24.md §1-§3)."""
 
-import itertools
 import re
 import threading
 from collections.abc import Callable
@@ -11,27 +10,25 @@ from typing import Any
 
 from sandbox.bitrix24 import errors
 from sandbox.bitrix24.batch import Outcome, run_batch
-from sandbox.bitrix24.entities import CONTACTS, DEALS, Context, Entity, restate_offsets
 from sandbox.bitrix24.envelope import enveloped, lowered, parameters, time_block
 from sandbox.bitrix24.errors import Refusal
-from sandbox.bitrix24.fields import USER
+from sandbox.bitrix24.events import Outgoing
+from sandbox.bitrix24.items import TYPES
 from sandbox.bitrix24.limits import WINDOW_S, OperatingBaskets, RequestBuckets
 from sandbox.bitrix24.listing import Result
 from sandbox.bitrix24.methods import METHODS
 from sandbox.bitrix24.moments import zone
 from sandbox.bitrix24.productrows import product_row
+from sandbox.bitrix24.store import Store
 from sandbox.bitrix24.switches import Switches
-from sandbox.bitrix24.table import Row, Table
-from sandbox.bitrix24.users import staff_rows
+from sandbox.bitrix24.table import Row
 from sandbox.bitrix24.values import to_int
+from sandbox.bitrix24.writes import Context
 from sandbox.clock import Clock
 from sandbox.switches import switched
-from sandbox.system import UnknownEntity
 from sandbox.wire import Request, Response, Trace, json_response
 
 OWNER = "1"
-FIRST_ID = 1000
-ENTITIES: dict[str, Entity] = {"contacts": CONTACTS, "deals": DEALS}
 
 _ROUTE = re.compile(r"/rest/(?P<user>[^/]+)/(?P<secret>[^/]+)/(?P<method>[^/]+?)(?:\.json)?/?", re.IGNORECASE)
 
@@ -52,54 +49,43 @@ class Portal:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.lock = threading.RLock()
+        self.events = Outgoing(clock)
         self.reset()
 
     def reset(self) -> None:
         with self.lock:
-            self.tables = {
-                "contact": Table(CONTACTS.schema, first_id=FIRST_ID),
-                "deal": Table(DEALS.schema, first_id=FIRST_ID),
-                "user": Table(USER),
-            }
-            self.product_rows: dict[int, list[dict[str, Any]]] = {}
-            self.product_row_ids = itertools.count(FIRST_ID)
-            self._multifield_ids = itertools.count(FIRST_ID)
+            self.store = Store()
+            self.switches = Switches()
             self._buckets = RequestBuckets(self.clock.elapsed)
             self._operating = OperatingBaskets(self.clock.elapsed)
-            self._use(Switches())
-            for user_id, values in staff_rows().items():
-                self.tables["user"].add(values, born=0.0, row_id=user_id)
+            self.events.reset()
+
+    def stop(self) -> None:
+        self.events.stop()
 
     def switch(self, changes: dict[str, Any]) -> None:
         with self.lock:
             turned = switched(self.switches, changes)
             zone(turned.user_offset)
             if turned.server_offset != self.switches.server_offset:
-                for table in self.tables.values():
-                    restate_offsets(table, turned.server_offset)
-            self._use(turned)
-
-    def _use(self, switches: Switches) -> None:
-        self.switches = switches
-        for table in self.tables.values():
-            table.configure(switches)
+                self.store.restate_offsets(turned.server_offset)
+            self.switches = turned
+            self.store.configure(turned)
 
     def rows(self, entity: str) -> list[dict[str, Any]]:
         with self.lock:
-            if entity == "product_rows":
-                return [row for rows in self.product_rows.values() for row in rows]
-            table = self.tables.get(entity.removesuffix("s"))
-            if table is None:
-                raise UnknownEntity(entity)
-            return [table.shown(table.rows[row_id]) for row_id in table.ids]
+            return self.store.rows(entity)
 
     # What methods ask of the portal.
 
     def context(self, user_id: str = OWNER) -> Context:
-        return Context(self.clock, self.switches, user_id, self._multifield_ids)
+        return Context(self.clock, self.switches, user_id, self.store, self._announce)
+
+    def _announce(self, verb: str, entity: str, row_id: int) -> None:
+        self.events.emit(verb, entity, row_id, self.switches)
 
     def owner(self) -> Row:
-        return self.tables["user"].rows[int(OWNER)]
+        return self.store.tables["user"].rows[int(OWNER)]
 
     def is_readable(self, row: Row) -> bool:
         return to_int(row.values.get("ASSIGNED_BY_ID")) not in self.switches.hidden_assignees
@@ -113,13 +99,8 @@ class Portal:
 
     def product_row(self, given: dict[str, Any], deal_id: int) -> dict[str, Any]:
         is_taxed = self.switches.discount_sum == "with_tax"
-        return product_row(given, row_id=next(self.product_row_ids), owner_id=deal_id, is_discount_taxed=is_taxed)
-
-    def remove(self, entity: Entity, row_id: int) -> None:
-        """Raises KeyError."""
-        self.tables[entity.name].remove(row_id)
-        if entity is DEALS:
-            self.product_rows.pop(row_id, None)
+        row_id = next(self.store.product_row_ids)
+        return product_row(given, row_id=row_id, owner_id=deal_id, is_discount_taxed=is_taxed)
 
     # The vendor's side of HTTP.
 
@@ -196,8 +177,7 @@ class Portal:
         except Refusal as refusal:
             return Outcome(refusal, {}, replace(trace, error=str(refusal)))
         if trace.kind == "write":
-            key = str(result.value) if name.endswith(".add") else trace.key
-            trace = replace(trace, is_committed=True, key=key)
+            trace = replace(trace, is_committed=True, key=result.key or trace.key)
         return Outcome(result, self._time(name, started), trace)
 
     def _run(self, name: str, params: dict[str, Any], *, is_nested: bool) -> Result:
@@ -229,4 +209,7 @@ def _traced(name: str, params: dict[str, Any]) -> Trace:
     method = METHODS.get(name)
     if method is None:
         return Trace(method=name, params=params)
-    return Trace(method=name, kind=method.kind, entity=method.entity, key=str(params.get("id") or ""), params=params)
+    entity = method.entity
+    if not entity and (named := TYPES.get(to_int(params.get("entitytypeid")))):
+        entity = named.name
+    return Trace(method=name, kind=method.kind, entity=entity, key=str(params.get("id") or ""), params=params)

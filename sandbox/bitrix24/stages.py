@@ -18,6 +18,9 @@ DIRECTORIES: dict[str, dict[str, str]] = {
     "CONTACT_TYPE": {"CLIENT": "Клиенты", "SUPPLIER": "Поставщики", "PARTNER": "Партнёры", "OTHER": "Другое"},
     "SOURCE": {"CALL": "Звонок", "EMAIL": "Электронная почта", "WEB": "Веб-сайт", "OTHER": "Другое"},
     "HONORIFIC": {"HNR_RU_1": "г-н", "HNR_RU_2": "г-жа"},
+    "COMPANY_TYPE": {"CUSTOMER": "Клиент", "SUPPLIER": "Поставщик", "PARTNER": "Партнёр", "OTHER": "Другое"},
+    "INDUSTRY": {"IT": "Информационные технологии", "SERVICES": "Услуги", "OTHER": "Другое"},
+    "EMPLOYEES": {"EMPLOYEES_1": "менее 50", "EMPLOYEES_2": "50-250", "EMPLOYEES_3": "250-500"},
     "DEAL_TYPE": {"SALE": "Продажа", "SERVICES": "Услуги"},
 }
 

@@ -17,6 +17,8 @@ class Switches:
     https_required: bool = False
     hidden_assignees: tuple[int, ...] = ()
     id_step: int = 2
+    domain: str = "sandbox.bitrix24.example"
+    member_id: str = "5a6d6c1e2f3b4a5968778695a4b3c2d1"
     operating_reported: bool = True
     operating_cost_s: float = 0.05
     operating_limit_s: float = 0.0
@@ -46,6 +48,24 @@ class Switches:
     # Unverified: writes (§5.3, §7, §11).
     noop_update_touches: bool = True
     productrows_touch: bool = False
-    discount_sum: str = choice("with_tax", "without_tax")
+    discount_sum: str = choice("without_tax", "with_tax")
     closed_derived: bool = True
     merge_touches_deals: bool = False
+    delete_unbinds_deals: bool = True
+    links_touch: bool = False
+    link_error_status: int = choice(400, 200)
+    duplicate_phones: str = choice("digits", "exact")
+
+    # Outgoing webhooks (§10): the vendor promises neither order nor delivery.
+    event_delay_s: float = 0.0
+    event_reorder_s: float = 0.0
+    event_drop_share: float = 0.0
+    event_duplicate_share: float = 0.0
+    event_seed: int = 0
+    event_timeout_s: float = 5.0
+    event_user_agent: str = "Bitrix24 Webhook Engine"
+
+    # The universal methods (§7.4): a ticket of the vendor, and reports that nobody could confirm.
+    item_clears_multiple_enum: bool = False
+    item_clears_company: bool = True
+    item_filter_offset: str = choice("honoured", "ignored")

@@ -45,6 +45,7 @@ class Table:
         self.ids: list[int] = []
         self.next_id = first_id
         self._empties: dict[str, Any] = {}
+        self._shown = [field.code for field in schema.values() if not field.is_write_only]
 
     def configure(self, switches: Switches) -> None:
         """Empty values are shown as the switches say, also in rows that exist already."""
@@ -76,7 +77,7 @@ class Table:
     def shown(self, row: Row, codes: Iterable[str] | None = None) -> dict[str, Any]:
         """The row as JSON; fields that hold nothing in the form the switches ask for, empty multifields left out."""
         shown: dict[str, Any] = {}
-        for code in self.schema if codes is None else codes:
+        for code in self._shown if codes is None else codes:
             if code == "ID":
                 shown["ID"] = str(row.id)
                 continue

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from sandbox.bitrix24.schemas import GUID_OF_USER
+
 HIDDEN_USER = 30
 # Id → given name, family name, e-mail, active.
 STAFF: dict[int, tuple[str, str, str, bool]] = {
@@ -28,6 +30,7 @@ def staff_rows() -> dict[int, dict[str, Any]]:
             "UF_DEPARTMENT": [1],
             "DATE_REGISTER": "2020-01-15T03:00:00+03:00",
             "LAST_LOGIN": "2026-01-15T10:00:00+03:00",
+            GUID_OF_USER: f"00000000-0000-4000-8000-{user_id:012}",
         }
         for user_id, (name, family, email, is_active) in STAFF.items()
     }

@@ -95,6 +95,7 @@ COMPARABLE: dict[Family, Callable[[Any, str], Any]] = {
     "text": _to_text,
     "option": to_int,
     "multifield": _to_text,
+    "file": lambda value, _offset: to_int(value.get("id") if isinstance(value, dict) else value),
 }
 
 
@@ -141,7 +142,7 @@ def _store_option(field: Field, value: Any, switches: Switches) -> int | str | N
     return option if switches.enumeration_as == "int" or field.is_multiple else str(option)
 
 
-def _store_multifield(_field: Field, _value: Any, _switches: Switches) -> None:
+def _store_elsewhere(_field: Field, _value: Any, _switches: Switches) -> None:
     raise Ignored
 
 
@@ -154,6 +155,7 @@ _STORED: dict[Family, Callable[[Field, Any, Switches], Any]] = {
     "day": _store_day,
     "text": _store_text,
     "option": _store_option,
-    "multifield": _store_multifield,
+    "multifield": _store_elsewhere,
+    "file": _store_elsewhere,
 }
 _EMPTY: dict[Family, Any] = {"day": "", "flag": "N", "number": "0.00", "moment": "", "bool": False}

@@ -22,6 +22,8 @@ def asked(http_method, path, body=None):
 
 
 class Caller:
+    """The admin side and both systems of one world."""
+
     def __init__(self):
         self.world = World()
         self._admin = Admin(self.world)
@@ -51,7 +53,9 @@ class Caller:
 
 @pytest.fixture
 def admin():
-    return Caller()
+    caller = Caller()
+    yield caller
+    caller.world.portal.stop()
 
 
 # Rows.
@@ -129,7 +133,68 @@ def test_a_merge_moves_the_dates_of_deals_only_if_switched(admin):
     assert admin("GET", "/store/bitrix24/deals")["rows"][0]["DATE_MODIFY"] == "2026-03-02T12:00:00+03:00"
 
 
+def test_a_company_is_a_row_like_the_others(admin):
+    company = admin("POST", "/bitrix24/companies", {"TITLE": "Ладья"})["ID"]
+    assert admin("POST", f"/bitrix24/companies/{company}", {"TITLE": "Ферзь"})["TITLE"] == "Ферзь"
+    assert [row["TITLE"] for row in admin("GET", "/store/bitrix24/companies")["rows"]] == ["Ферзь"]
+    admin("DELETE", f"/bitrix24/companies/{company}")
+    assert admin("GET", "/store/bitrix24/companies")["rows"] == []
+
+
+def test_the_moves_of_a_deal_can_be_looked_at(admin):
+    deal = admin("POST", "/bitrix24/deals", {})["ID"]
+    admin("POST", f"/bitrix24/deals/{deal}", {"STAGE_ID": "WON"})
+    rows = admin("GET", "/store/bitrix24/stage_history")["rows"]
+    assert [(row["TYPE_ID"], row["STAGE_ID"]) for row in rows] == [(1, "NEW"), (3, "WON")]
+
+
+# Outgoing webhooks.
+
+
+def test_a_webhook_is_registered_listed_and_removed(admin):
+    wanted = {"url": "http://127.0.0.1:9/hook", "events": ["ONCRMDEALADD"], "application_token": "t"}
+    registered = admin("POST", "/bitrix24/webhooks", wanted)
+    assert registered == {"id": 975, **wanted}
+    assert admin("GET", "/bitrix24/webhooks") == {"webhooks": [registered]}
+    admin("DELETE", "/bitrix24/webhooks/975")
+    admin("DELETE", "/bitrix24/webhooks")
+    assert admin("GET", "/bitrix24/webhooks") == {"webhooks": []}
+    assert admin.send("DELETE", "/bitrix24/webhooks/975")[0] == 404
+    for wrong in ({}, {**wanted, "events": ["ONTASKADD"]}, {**wanted, "colour": 1}):
+        assert admin.send("POST", "/bitrix24/webhooks", wrong)[0] == 400
+
+
+def test_events_are_listed_with_their_fate(admin):
+    admin("POST", "/switches/bitrix24", {"event_drop_share": 1.0})
+    admin("POST", "/bitrix24/webhooks", {"url": "http://127.0.0.1:9/", "events": ["ONCRMCONTACTADD"]})
+    admin("POST", "/seed", {"contacts": 3})
+    contact = int(admin("POST", "/bitrix24/contacts", {})["ID"])
+    admin("DELETE", f"/bitrix24/contacts/{contact}")
+    dropped, unheard = admin("GET", "/events")["events"]
+    assert (dropped["event"], dropped["id"], dropped["fate"], dropped["handler_id"]) == (
+        "ONCRMCONTACTADD",
+        contact,
+        "dropped",
+        975,
+    )
+    assert (unheard["event"], unheard["fate"], unheard["url"]) == ("ONCRMCONTACTDELETE", "unheard", None)
+    assert admin("GET", f"/events?since={dropped['seq']}")["events"] == [unheard]
+
+
 # Journal.
+
+
+def test_an_item_is_named_by_its_entity(admin):
+    item = admin.crm("crm.item.add", entityTypeId=3, fields={})["result"]["item"]["id"]
+    admin.crm("crm.item.update", entityTypeId=2, id=5, fields={})
+    added, refused = admin("GET", "/journal")["entries"]
+    assert (added["entity"], added["key"], added["kind"], added["committed"]) == ("contact", str(item), "write", True)
+    assert (refused["entity"], refused["key"], refused["committed"], refused["error"]) == (
+        "deal",
+        "5",
+        False,
+        "NOT_FOUND",
+    )
 
 
 def test_the_journal_tells_calls_and_commands_apart(admin):

@@ -160,6 +160,25 @@ def test_the_bucket_takes_fifty_requests_and_drains_two_a_second(crm):
     assert [crm("profile")[0] for _ in range(3)] == [200, 200, 503]
 
 
+def test_an_enterprise_bucket_takes_more_and_drains_faster_and_none_takes_all(crm):
+    crm.portal.switch({"rate_profile": "enterprise"})
+    assert [crm("profile")[0] for _ in range(251)] == [200] * 250 + [503]
+    crm.clock.change(advance_s=2)
+    assert [crm("profile")[0] for _ in range(11)] == [200] * 10 + [503]
+    crm.portal.switch({"rate_profile": "off"})
+    assert {crm("profile")[0] for _ in range(300)} == {200}
+
+
+def test_a_bucket_drains_by_full_seconds_and_not_below_nothing(crm):
+    crm.portal.switch({"rate_profile": "standard"})
+    for _ in range(50):
+        crm("profile")
+    crm.clock.change(advance_s=0.9)
+    assert crm("profile")[0] == 503
+    crm.clock.change(advance_s=3600)
+    assert [crm("profile")[0] for _ in range(51)] == [200] * 50 + [503]
+
+
 def test_a_refused_request_says_too_many_and_counts_only_if_switched(crm):
     crm.portal.switch({"rate_profile": "standard", "rejected_requests_count": True})
     for _ in range(54):
@@ -182,6 +201,24 @@ def test_the_call_that_crosses_the_operating_limit_completes_and_the_next_is_blo
     assert crm("crm.deal.list")[0] == 200
     crm.clock.change(advance_s=600)
     assert crm("crm.contact.list")[0] == 200
+
+
+def test_operating_stays_small_without_a_limit_and_can_be_left_out(crm):
+    for _ in range(100):
+        _, answer = crm("profile")
+    assert answer["time"]["operating"] == 0.05
+    crm.portal.switch({"operating_reported": False})
+    assert {"operating", "operating_reset_at"}.isdisjoint(crm("profile")[1]["time"])
+
+
+def test_time_used_is_given_back_basket_by_basket(crm):
+    crm.portal.switch({"operating_limit_s": 2.0, "operating_cost_s": 1.0})
+    crm("profile")
+    crm.clock.change(advance_s=300)
+    crm("profile")
+    assert crm("profile")[0] == 429
+    crm.clock.change(advance_s=300)
+    assert [crm("profile")[0] for _ in range(2)] == [200, 429]
 
 
 def test_operating_reset_at_names_the_end_of_the_oldest_basket(crm):
@@ -393,6 +430,14 @@ def test_multifields_on_update(crm, sent, left):
     assert [phone["VALUE"] for phone in crm.result("crm.contact.get", id=contact)["PHONE"]] == left
 
 
+def test_a_person_may_edit_the_past(crm):
+    past = {"DATE_MODIFY": "2026-01-01T00:00:00+03:00", "MODIFY_BY_ID": "14"}
+    contact = crm.contact()
+    row = crm.hands.edit("contacts", int(contact), {"NAME": "Анна", **past})
+    assert row["NAME"] == "Анна"
+    assert {code: row[code] for code in past} == past
+
+
 def test_the_last_phone_taken_away_leaves_no_key_and_no_flag(crm):
     contact = crm.contact(PHONE=[{"ID": "A", "VALUE": "1"}])
     assert crm.result("crm.contact.get", id=contact)["HAS_PHONE"] == "Y"
@@ -441,6 +486,11 @@ def test_a_deals_semantic_and_closed_flag_follow_its_stage(crm):
     row = crm.result("crm.deal.get", id=deal)
     assert (row["STAGE_SEMANTIC_ID"], row["CLOSED"], row["CATEGORY_ID"], row["MOVED_BY_ID"]) == ("S", "Y", "0", "1")
     assert crm.result("crm.deal.list", filter={"STAGE_SEMANTIC_ID": "S"}, select=["ID"]) == [{"ID": str(deal)}]
+
+
+def test_the_default_pipeline_is_shown_as_nought(crm):
+    deal = crm.result("crm.deal.add", fields={"CATEGORY_ID": 0})
+    assert crm.result("crm.deal.get", id=deal)["CATEGORY_ID"] == "0"
 
 
 def test_a_deal_stays_in_its_pipeline(crm):
@@ -560,28 +610,40 @@ def test_missing_scopes_and_blocked_methods_fail_per_command(crm):
     assert "b" not in errors
 
 
-def test_a_batch_is_charged_to_the_methods_or_to_itself(crm):
-    crm.portal.switch({"operating_limit_s": 1.0, "operating_cost_s": 1.0, "batch_charges": "batch"})
+@pytest.mark.parametrize(
+    ("position", "batch", "method"), [("methods", 200, 429), ("batch", 429, 200), ("both", 429, 429)]
+)
+def test_a_batch_is_charged_to_the_methods_to_itself_or_to_both(crm, position, batch, method):
+    crm.portal.switch({"operating_limit_s": 1.0, "operating_cost_s": 1.0, "batch_charges": position})
     assert crm("batch", cmd=["profile"])[0] == 200
-    assert crm("profile")[0] == 200
-    assert crm("batch", cmd=["profile"])[0] == 429
+    assert (crm("batch", cmd=["scope"])[0], crm("profile")[0]) == (batch, method)
 
 
 # Robustness: whatever a client sends, the portal answers, and never with a defect of its own.
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
-NAMES = st.sampled_from(["ID", "NAME", ">DATE_MODIFY", "%NAME", "PHONE", "VALUE", "UF_CRM_58D15BB9CA8F4", "PRICE"])
+CLASSIC = ["ID", "NAME", ">DATE_MODIFY", "%NAME", "PHONE", "VALUE", "PRICE", "CONTACT_IDS", "COMPANY_ID", "fileData"]
+CLASSIC += ["UF_CRM_58D15BB9CA8F4", "UF_CRM_1707822691457"]
+UNIVERSAL = ["id", "fm", "typeId", "value", "contactIds", "categoryId", "ufCrm_1707822691457", ">createdTime", "logic"]
+UNIVERSAL += ["0", "=ownerType", "=ownerId", "entityTypeId", "entityIds"]
+NAMES = st.sampled_from(CLASSIC + UNIVERSAL)
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=6
 )
-PARAMS = st.dictionaries(st.sampled_from(["id", "fields", "filter", "order", "select", "start", "rows", "cmd"]), VALUES)
+PARAMS = st.dictionaries(
+    st.sampled_from(
+        ["id", "fields", "filter", "order", "select", "start", "rows", "cmd", "items", "params", "type", "values"]
+    ),
+    VALUES,
+)
 
 
-@settings(max_examples=100, deadline=None)
-@given(method=st.sampled_from([*METHODS, "batch"]), params=PARAMS)
-def test_any_parameters_get_a_result_or_a_refusal(method, params):
+@settings(max_examples=200, deadline=None)
+@given(method=st.sampled_from([*METHODS, "batch"]), params=PARAMS, type_id=st.sampled_from([2, 3, 4, None]))
+def test_any_parameters_get_a_result_or_a_refusal(method, params, type_id):
     crm = Caller()
     crm.contact(ID=1)
     crm.deal(ID=1)
-    status, answer = crm(method, **params)
+    crm.hands.create_many("companies", [{"ID": 1}])
+    status, answer = crm(method, **{"entityTypeId": type_id, "id": 1, **params})
     assert (status, "result" in answer) in {(200, True), (400, False)}
