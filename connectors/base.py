@@ -5,7 +5,7 @@ Configuration of a connector is a frozen dataclass: the annotation of a field is
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, Protocol
@@ -24,11 +24,16 @@ class Secret(str):
 
 @dataclass(frozen=True)
 class Row:
-    """One entity as the source shows it. `fields` are the vendor's names and types; `modified` is aware."""
+    """One entity as the source shows it. `fields` are the vendor's names and types; times are aware."""
 
     id: str
     fields: Mapping[str, Any]
     modified: datetime
+    created: datetime
+
+
+Conditions = Mapping[str, Sequence[str]]
+"""By field code: the values of which an entity must have one."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +43,20 @@ class Window:
     modified_since: datetime
     created_since: datetime | None = None
     after_id: str | None = None
+    conditions: Conditions = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Page:
-    """One answer, ordered by id ascending. `server_time` is the source's clock when it began to answer."""
+    """One answer, ordered by id ascending. `server_time` is the source's clock when it began to answer.
+
+    `last_id` is the highest id that was looked at; rows may have been dropped since.
+    """
 
     rows: tuple[Row, ...]
     last: bool
     server_time: datetime
+    last_id: str | None
 
 
 @dataclass(frozen=True)
@@ -63,8 +73,11 @@ class SourceEntity(Protocol):
     def page(self, window: Window, fields: Sequence[str]) -> Page:
         """The next page of `window`. Raises Transient, Throttled or Refused."""
 
-    def read(self, ids: Sequence[str], fields: Sequence[str]) -> tuple[Row, ...]:
-        """The named entities as they are now; the deleted are absent. Raises as `page`."""
+    def read(self, ids: Sequence[str], fields: Sequence[str], conditions: Conditions) -> tuple[Row, ...]:
+        """The named entities as they are now; the deleted, and those that fail a condition, are absent.
+
+        Raises as `page`.
+        """
 
     def write_notes(self, field: str, notes: Sequence[Note]) -> list[ConnectorError | None]:
         """Write each note into `field`; one result per note, in order: None, or why that one failed."""
@@ -90,6 +103,8 @@ class TargetEntity(Protocol):
     """A kind of entity that can be found by our key, created and updated."""
 
     write_class: WriteClass
+    updates: bool
+    """Whether an entity may be overwritten once it is there."""
     settle: timedelta
     """How long after a lost answer a write may still become visible."""
 
@@ -110,6 +125,19 @@ class Finding:
     level: Literal["ok", "warning", "error"]
     text: str
     hint: str = ""
+
+
+@dataclass(frozen=True)
+class Health:
+    """How a connection stands, by what Redis remembers of it; the system itself is not asked.
+
+    `breaker` is closed, open or half-open, and unknown while Redis does not answer. `seconds` pass until the next call
+    may go. `budget_used` is 1.0 when no call may go at once, and more while the vendor wants to be left alone.
+    """
+
+    breaker: str
+    seconds: float
+    budget_used: float
 
 
 @dataclass(frozen=True)
@@ -138,6 +166,9 @@ class Connector(Protocol):
 
         Dispatch hands out no more, so that records wait in the ledger and not in a worker's thread.
         """
+
+    def health(self) -> Health:
+        """For `parom status`: cheap, and raises nothing."""
 
     def probe(self) -> None:
         """One cheap call that succeeds if and only if the account works. Raises as a read does."""

@@ -4,7 +4,7 @@ Every method called from here may be repeated safely: it reads, or writes absolu
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -27,8 +27,14 @@ RATE_PENALTY = 5.0
 OPERATION_PENALTY = 60.0
 BUSY_SHARE = 0.9
 """The share of a method's running time after which we stop by ourselves until some of it is given back."""
+LONGEST_ID = 18
 UNBOUND = Rate(1000.0, 1000)
 """Never binds: a method's own budget exists to be penalised."""
+
+
+class Gone(Rejected):
+    """The entity is not there, or not any more."""
+
 
 # The vendor's codes, upper-cased. What is Rejected in a batch's command is Refused when it ends a whole call.
 ERROR_MEANING: Mapping[str, type[ConnectorError | Lost]] = {
@@ -36,7 +42,7 @@ ERROR_MEANING: Mapping[str, type[ConnectorError | Lost]] = {
     "OPERATION_TIME_LIMIT": Throttled,
     "INTERNAL_SERVER_ERROR": Lost,
     "ERROR_UNEXPECTED_ANSWER": Lost,
-    "NOT_FOUND": Rejected,
+    "NOT_FOUND": Gone,
     "CRM_FIELD_ERROR_VALUE_NOT_VALID": Rejected,
     "INVALID_ARG_VALUE": Rejected,
     "OVERLOAD_LIMIT": Refused,
@@ -64,8 +70,9 @@ ERROR_MEANING: Mapping[str, type[ConnectorError | Lost]] = {
 
 # Classic CRM methods give no code, or ERROR_CORE, and say it in words: part of them, meaning, what the manager is told.
 WORDS_MEANING: Sequence[tuple[str, type[ConnectorError | Lost], str]] = (
-    ("not found", Rejected, "запись не найдена, возможно, её удалили"),
-    ("не найден", Rejected, "запись не найдена, возможно, её удалили"),
+    ("method not found", Refused, ""),
+    ("not found", Gone, "запись не найдена, возможно, её удалили"),
+    ("не найден", Gone, "запись не найдена, возможно, её удалили"),
     ("access denied", Rejected, "нет прав на эту запись"),
     ("доступ запрещ", Rejected, "нет прав на эту запись"),
     ("id is not defined", Rejected, "неверный ID"),
@@ -104,9 +111,18 @@ class Portal:
             sleep=sleep,
         )
 
+    def held(self, method: str) -> Throttled | None:
+        """Why `method` must not be called now, by this webhook and whichever worker, for the time that it ran."""
+        try:
+            self._running_time(method).reserve(patience=1)
+        except Throttled as error:
+            return error
+        return None
+
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         """The whole answer, an object with a `result`. Raises Transient, Throttled or Refused."""
-        self._running_time(method).reserve(patience=1)
+        if held := self.held(method):
+            raise held
         return self.http.call(
             "POST",
             f"{self._config.webhook_url.rstrip('/')}/{method}",
@@ -130,9 +146,9 @@ class Portal:
     def command_error(self, method: str, body: Any) -> ConnectorError:
         """What the error of one command in a batch means, for its record alone."""
         meaning = _meaning(body, status=HTTPStatus.BAD_REQUEST)
-        if meaning.kind is Rejected:
-            return Rejected(f"{self.name} {method}: {meaning.reason}", told=f"Битрикс24 не принял: {meaning.told}")
-        error = self._error("batch", meaning, wait=None)
+        if issubclass(meaning.kind, Rejected):
+            return meaning.kind(f"{self.name} {method}: {meaning.reason}", told=f"Битрикс24 не принял: {meaning.told}")
+        error = self._error(method, meaning, wait=None)
         return self.unusable(method, meaning.reason) if isinstance(error, Lost) else error
 
     def _read(self, method: str, answer: Answer) -> Mapping[str, Any]:
@@ -144,7 +160,7 @@ class Portal:
             raise self._error(method, _meaning(body, status=answer.status), wait=answer.retry_after)
         if "result" not in body:
             raise Garbage(answer.describe())
-        self._heed_running_time(method, body)
+        self.heed_running_time(method, body.get("time"))
         return body
 
     def _error(self, method: str, meaning: _Meaning, *, wait: float | None) -> ConnectorError | Lost:
@@ -164,18 +180,22 @@ class Portal:
         return Throttled(message, wait=wait)
 
     def _running_time(self, method: str) -> Budget:
-        """The pause of one method: the vendor blocks a method that ran too long, and no other."""
+        """The pause of one method: the vendor blocks a method that ran too long for one webhook, and no other."""
         if method not in self._running_times:
-            self._running_times[method] = Budget(self._redis, f"{self._config.account}:{method}", (UNBOUND,))
+            self._running_times[method] = Budget(self._redis, f"{self._config.webhook}:{method}", (UNBOUND,))
         return self._running_times[method]
 
-    def _heed_running_time(self, method: str, body: Mapping[str, Any]) -> None:
-        """Stop in time. A batch is charged to itself or to its commands, so the larger figure counts (§2.2)."""
-        limit = self._config.operating_limit.total_seconds() * BUSY_SHARE
-        for times in _times(body):
-            if _number(times.get("operating")) >= limit:
-                wait = _number(times.get("operating_reset_at")) - _number(times.get("finish"))
-                self._running_time(method).penalise(min(max(wait, 1.0), OPERATION_PENALTY * 10))
+    def heed_running_time(self, method: str, times: Any) -> None:
+        """Stop in time: `times` is what an answer tells of the method's running time, if it does.
+
+        A batch is charged to itself or to its commands, so whoever sends one heeds the times of both (§2.2).
+        """
+        shown = times if isinstance(times, dict) else {}
+        if _number(shown.get("operating")) < self._config.operating_limit.total_seconds() * BUSY_SHARE:
+            return
+        resets, now = _number(shown.get("operating_reset_at")), _number(shown.get("finish"))
+        wait = resets - now if resets and now else OPERATION_PENALTY
+        self._running_time(method).penalise(min(max(wait, 1.0), OPERATION_PENALTY * 10))
 
 
 def _meaning(body: Any, *, status: int) -> _Meaning:
@@ -202,12 +222,6 @@ def _object(answer: Answer) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _times(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    result = body["result"]
-    nested = section(result.get("result_time")) if isinstance(result, dict) else {}
-    yield from (times for times in (body.get("time"), *nested.values()) if isinstance(times, dict))
-
-
 def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
 
@@ -226,3 +240,8 @@ def moment(value: Any) -> datetime | None:
     except (TypeError, ValueError):
         return None
     return parsed if parsed.tzinfo else None
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` can be an id of the portal: a decimal number of a sane length."""
+    return text.isascii() and text.isdecimal() and len(text) <= LONGEST_ID

@@ -94,6 +94,9 @@ class Pacing(Protocol):
     def penalise(self, seconds: float) -> None:
         """The vendor refused us: nobody calls for `seconds`, then everybody starts without a burst."""
 
+    def level(self) -> Level:
+        """Look without taking. Raises Throttled if nobody knows."""
+
     def headroom(self) -> int:
         """How many calls of weight 1 could go within PATIENCE seconds. Raises Throttled if nobody knows."""
 
@@ -106,6 +109,9 @@ class NoBudget:
 
     def penalise(self, seconds: float) -> None:
         pass
+
+    def level(self) -> Level:
+        return Level(used=0.0, wait=0.0)
 
     def headroom(self) -> int:
         return sys.maxsize
@@ -152,7 +158,7 @@ class Budget:
             return
 
     def level(self) -> Level:
-        """Look without taking. Raises Throttled if Redis is away."""
+        """As `Pacing`."""
         found = self._look()
         shares = [(tat - found.now) / (rate.emission * rate.burst) for tat, rate in self._windows(found)]
         return Level(used=max(0.0, *shares), wait=found.wait / 1e6)

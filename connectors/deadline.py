@@ -138,7 +138,8 @@ class _Watched(HTTPConnection):
             self.connect()
         watch = _watch()
         watch.hold(self.sock)
-        if watch.is_expired:
+        # A process that was frozen may come here before the reaper does.
+        if watch.is_expired or watch.ends <= time.monotonic():
             raise TimeoutError
         watch.is_sent = True
         super().send(data)

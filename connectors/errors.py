@@ -5,7 +5,8 @@
     │   └── Throttled  the vendor or our own budget says "not now"  → later; costs no attempt
     ├── InDoubt        sent, but no usable answer                   → find by key before writing again
     ├── Rejected       this record is wrong in the target's eyes    → the manager is told
-    │   └── LimitReached  the target takes no more new entities     → creations pause, operator is told
+    │   ├── LimitReached  the target takes no more new entities     → creations pause, operator is told
+    │   └── ParentMissing the target lacks what this one belongs to → it waits, the parent is delivered first
     └── Refused        key revoked, scope or field gone             → the flow pauses, operator is told
 
 Situation → raise this:
@@ -55,6 +56,10 @@ class Rejected(ConnectorError):
 
 class LimitReached(Rejected):
     """The target's plan allows no further entity of this type; updates still work."""
+
+
+class ParentMissing(Rejected):
+    """The target does not hold what this entity belongs to; the record waits until its parent is delivered (again)."""
 
 
 class Refused(ConnectorError):

@@ -20,8 +20,9 @@ import urllib3
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_before_delay, wait_random_exponential
 
 from connectors.answer import Answer, Lost
+from connectors.base import Health
 from connectors.breaker import BreakerOpen, Guard, NoBreaker
-from connectors.budget import PATIENCE, NoBudget, Pacing
+from connectors.budget import PATIENCE, WAIT_WITHOUT_REDIS, NoBudget, Pacing
 from connectors.deadline import Watch, watched_session
 from connectors.errors import ConnectorError, InDoubt, Refused, Throttled, Transient
 
@@ -126,6 +127,16 @@ class Http:
         with suppress(Throttled):
             return max(1, self._budget.headroom() // calls_per_record)
         return 1
+
+    def health(self) -> Health:
+        """As `Connector`."""
+        try:
+            level = self._budget.level()
+        except Throttled:
+            # Without Redis nobody may call, and nobody knows of the breaker.
+            return Health("unknown", WAIT_WITHOUT_REDIS, 1.0)
+        breaker = self._breaker.state()
+        return Health(breaker.name, max(breaker.seconds, level.wait), level.used)
 
     def _attempt(self, call: _Call, read: Callable[[Answer], T], ends: float) -> T:
         is_probe = self._breaker.before_call()

@@ -12,8 +12,9 @@ import pytest
 import responses
 import time_machine
 
-from connectors.base import FieldNeed, Note, Secret, Window
+from connectors.base import FieldNeed, Health, Note, Secret, Window
 from connectors.bitrix24 import Bitrix24, Bitrix24Config
+from connectors.bitrix24_portal import Gone
 from connectors.errors import ConnectorError, Refused, Rejected, Throttled, Transient
 
 SECRET = "s3cr3ts3cr3t"
@@ -203,12 +204,63 @@ def test_a_method_that_is_about_to_run_too_long_is_paused_by_ourselves(portal, c
     assert caught.value.wait == pytest.approx(90, abs=1)
 
 
-def test_a_batch_counts_the_running_time_of_its_commands(portal, contacts):
-    nested = {"c0": {"operating": 440.0, "operating_reset_at": NOW.timestamp() + 90, "finish": NOW.timestamp()}}
-    portal.answers("batch", ok({"result": {"c0": True}, "result_error": [], "result_time": nested}, operating=0))
+@pytest.mark.parametrize("nested", [0, 440.0])
+def test_a_batch_counts_its_own_running_time_and_that_of_its_commands(portal, contacts, nested):
+    times = {"operating": nested, "operating_reset_at": NOW.timestamp() + 90, "finish": NOW.timestamp()}
+    outer = times | {"operating": 440.0 - nested}
+    portal.answers("batch", ok({"result": {"c0": True}, "result_error": [], "result_time": {"c0": times}}, **outer))
     assert contacts.write_notes(UF, [Note("1", "a")]) == [None]
     (held,) = contacts.write_notes(UF, [Note("1", "b")])
     assert type(held) is Throttled
+    assert held.wait == pytest.approx(90, abs=1)
+    assert len(portal.asked) == 1
+
+
+def test_a_running_time_without_its_reset_is_waited_for_as_long_as_one_basket(portal, connector):
+    portal.answers("profile", ok({}, operating=440.0))
+    connector.probe()
+    with pytest.raises(Throttled) as caught:
+        connector.probe()
+    assert caught.value.wait == pytest.approx(60, abs=1)
+
+
+def test_a_pause_is_shared_by_all_workers_of_a_webhook_and_by_no_other_webhook(portal, clock):
+    redis = fakeredis.FakeRedis(server=fakeredis.FakeServer())
+
+    def connect(url, **changes):
+        config = Bitrix24Config(webhook_url=Secret(url), requests_per_second=1000.0, burst=1000, **changes)
+        return Bitrix24(config, redis, sleep=clock.shift)
+
+    portal.answers("profile", ok({}, operating=440.0, operating_reset_at=NOW.timestamp() + 90), ok({}))
+    other = "https://portal.example/rest/1/another0another0"
+    portal.mock.add("POST", f"{other}/profile", json=ok({})[1])
+    connect(URL).probe()
+    for worker in (connect(URL + "/"), connect(URL.replace("portal", "PORTAL")), connect(URL, egress="office")):
+        with pytest.raises(Throttled):
+            worker.probe()
+    connect(other).probe()
+    assert len(portal.asked) == 1
+    assert SECRET not in " ".join(key.decode() for key in redis.scan_iter())
+
+
+def test_workers_share_one_budget_per_portal_and_egress_whatever_their_webhook(clock):
+    redis = fakeredis.FakeRedis(server=fakeredis.FakeServer())
+    for url in (URL, "https://PORTAL.example/rest/7/another0another0/"):
+        Bitrix24(Bitrix24Config(webhook_url=Secret(url)), redis, sleep=clock.shift).health()
+    assert list(redis.scan_iter("parom:budget:*")) == [b"parom:budget:{bitrix24:portal.example}:0"]
+
+
+def test_health_tells_of_the_budget_without_asking_the_portal(portal, connector, clock):
+    portal.answers("profile", error(503, "QUERY_LIMIT_EXCEEDED"))
+    connector.health()
+    clock.shift(100)
+    assert connector.health() == Health("closed", 0.0, 0.0)
+    with suppress(Throttled):
+        connector.probe()
+    throttled = connector.health()
+    assert (throttled.breaker, round(throttled.seconds)) == ("closed", 5)
+    assert throttled.budget_used > 1
+    assert len(portal.asked) == 1
 
 
 def test_the_secret_stays_out_of_logs_and_representations(portal, connector, caplog):
@@ -247,13 +299,17 @@ def test_a_page_asks_with_offsets_by_ascending_id_and_without_a_count(portal, co
     assert page.server_time.utcoffset() == timedelta(hours=3)
     (only,) = page.rows
     assert (only.id, only.modified) == ("7", datetime(2026, 3, 1, 7, tzinfo=UTC))
+    assert only.created == datetime(2026, 2, 28, 7, tzinfo=UTC)
+    assert page.last_id == "7"
     assert only.fields["PHONE"] == [{"VALUE": "1"}]
 
 
 def test_a_full_page_is_not_the_last(portal, contacts):
     portal.lists([row(number) for number in range(1, 51)], [])
-    assert not contacts.page(WINDOW, [UF]).last
-    assert contacts.page(WINDOW, [UF]).rows == ()
+    first = contacts.page(WINDOW, [UF])
+    assert (first.last, first.last_id) == (False, "50")
+    second = contacts.page(WINDOW, [UF])
+    assert (second.rows, second.last, second.last_id) == ((), True, None)
 
 
 def test_ids_may_be_numbers(portal, contacts):
@@ -303,13 +359,60 @@ def test_rows_created_earlier_are_dropped_even_if_the_portal_ignores_the_filter(
     assert [found.id for found in contacts.page(window, []).rows] == ["2"]
 
 
-def test_a_page_that_loses_every_row_goes_on_to_the_next(portal, contacts):
+def test_a_page_that_loses_every_row_goes_on_to_the_next(portal, contacts, clock):
     old = {"DATE_CREATE": "2020-01-01T00:00:00+03:00"}
-    portal.lists([row(number, **old) for number in range(1, 51)], [row(51, **old), row(52)])
+    first = ok([row(number, **old) for number in range(1, 51)])
+    later = {"date_start": "2026-03-01T15:03:00+03:00"}
+    portal.answers("crm.contact.list", first, ok([row(51, **old), row(52), row(53, **old)], **later))
     page = contacts.page(Window(SINCE, created_since=SINCE - timedelta(days=1)), [])
     assert [found.id for found in page.rows] == ["52"]
-    assert page.last
+    assert (page.last, page.last_id) == (True, "53")
+    assert page.server_time == NOW, "a row passed over may have changed since the first answer"
     assert [params["filter"][">ID"] for params in portal.params("crm.contact.list")] == [0, 50]
+
+
+# Conditions.
+
+
+def test_conditions_are_asked_for_and_selected(portal, contacts):
+    portal.lists([row(1, TYPE_ID="CLIENT", OPENED="Y")])
+    conditions = {"OPENED": ("Y",), "TYPE_ID": ("CLIENT", "PARTNER")}
+    assert contacts.page(Window(SINCE, conditions=conditions), [UF, "OPENED"]).rows
+    assert contacts.read(["1"], [], conditions)
+    paged, single = portal.params("crm.contact.list")
+    wanted = {"OPENED": "Y", "@TYPE_ID": ["CLIENT", "PARTNER"]}
+    assert paged["filter"].items() >= wanted.items()
+    assert single["filter"] == {"@ID": [1], **wanted}
+    assert paged["select"] == ["ID", "DATE_MODIFY", "DATE_CREATE", "OPENED", "TYPE_ID", UF]
+
+
+MEETING = ["7", 7, ["7"], [3, 7], "8", True]
+FAILING = ["77", 9, [3], [], None, "", False]
+
+
+@pytest.mark.parametrize("value", [*MEETING, *FAILING], ids=repr)
+def test_a_row_that_fails_a_condition_is_dropped_even_if_the_portal_ignores_the_filter(portal, contacts, value):
+    portal.lists([row(1, UF_LIST=value, OPENED="Y"), row(2, UF_LIST="7", OPENED="N"), row(3, UF_LIST=7, OPENED="Y")])
+    conditions = {"UF_LIST": ("7", "8", "1"), "OPENED": ("Y",)}
+    page = contacts.page(Window(SINCE, conditions=conditions), [])
+    expected = ["1", "3"] if value in MEETING else ["3"]
+    assert [found.id for found in page.rows] == expected
+    assert [found.id for found in contacts.read(["1", "2", "3"], [], conditions)] == expected
+    assert page.last_id == "3"
+
+
+def test_a_condition_on_a_field_that_does_not_exist_is_refused_and_keeps_no_row_out(portal, contacts):
+    portal.lists([row(1), row(2)])
+    with pytest.raises(Refused, match=r"there is no field STAGEID$"):
+        contacts.page(Window(SINCE, conditions={"STAGEID": ("WON",)}), [])
+
+
+def test_a_condition_that_nothing_can_meet_is_a_mistake_of_ours(contacts):
+    with pytest.raises(ValueError, match="STAGE_ID"):
+        contacts.page(Window(SINCE, conditions={"STAGE_ID": ()}), [])
+
+
+# Fields.
 
 
 def test_a_custom_field_that_no_row_has_is_mistyped(portal, contacts):
@@ -328,17 +431,17 @@ def test_an_empty_page_says_nothing_about_fields(portal, contacts):
 
 def test_entities_are_read_by_id_fifty_at_a_time(portal, contacts):
     portal.lists([row(number) for number in range(1, 50)], [row(60)])
-    found = contacts.read([str(number) for number in range(60, 0, -1)] + ["gone", "60"], [UF])
+    found = contacts.read([str(number) for number in range(60, 0, -1)] + ["gone", "60"], [UF], {})
     assert [each.id for each in found] == [*map(str, range(1, 50)), "60"]
     asked = portal.params("crm.contact.list")
     assert [params["filter"] for params in asked] == [{"@ID": list(range(1, 51))}, {"@ID": list(range(51, 61))}]
-    assert contacts.read([], [UF]) == ()
+    assert contacts.read([], [UF], {}) == ()
 
 
 def test_rows_that_nobody_asked_for_mean_that_the_filter_was_ignored(portal, contacts):
     portal.lists([row(1), row(2)])
     with pytest.raises(Transient, match="nobody asked for"):
-        contacts.read(["2"], [])
+        contacts.read(["2"], [], {})
 
 
 # Notes.
@@ -369,8 +472,10 @@ def test_more_than_fifty_notes_take_several_calls(portal, contacts):
 
 
 COMMAND_ERRORS = [
-    ({"error": "", "error_description": "Not found"}, Rejected),
-    ({"error": "ERROR_CORE", "error_description": "Element not found"}, Rejected),
+    ({"error": "", "error_description": "Not found"}, Gone),
+    ({"error": "ERROR_CORE", "error_description": "Element not found"}, Gone),
+    ({"error": "NOT_FOUND", "error_description": ""}, Gone),
+    ({"error": "", "error_description": "Method not found!"}, Refused),
     ({"error": "", "error_description": "Access denied."}, Rejected),
     ({"error": "", "error_description": "ID is not defined or invalid."}, Rejected),
     ({"error": "SOMETHING_NEW", "error_description": ""}, Rejected),
@@ -389,7 +494,7 @@ def test_each_command_of_a_batch_has_its_own_result(portal, contacts, body, mean
     first, second, third = contacts.write_notes(UF, [Note(id_, "x") for id_ in "123"])
     assert (first, third) == (None, None)
     assert type(second) is meaning
-    if meaning is Rejected:
+    if issubclass(meaning, Rejected):
         assert second.told.startswith("Битрикс24 не принял: ")
 
 
@@ -477,6 +582,35 @@ def test_check_finds_a_missing_scope_and_a_wrong_clock(portal, connector, clock)
     findings = list(connector.check("contacts", []))
     assert [finding.level for finding in findings] == ["error", "warning"]
     assert "61 s" in findings[1].text
+
+
+SYNTHETIC = [FieldNeed("PRODUCT_ROWS", "Товары", ()), FieldNeed("ASSIGNED_BY", "Ответственный", ())]
+
+
+@pytest.mark.parametrize(
+    ("granted", "level", "named"),
+    [
+        (["crm", "user"], "ok", "scope user"),
+        (["user_brief", "crm"], "ok", "scope user_brief"),
+        (["crm", "user_basic"], "ok", "scope user_basic"),
+        (["crm"], "error", "lacks the scope user or user_basic or user_brief"),
+    ],
+)
+def test_check_of_deals_looks_for_the_scope_of_users_and_not_for_fields_that_it_makes(
+    portal, connector, granted, level, named
+):
+    portal.answers("scope", ok(granted))
+    portal.answers("crm.deal.fields", ok(FIELDS))
+    crm, user, clock, field = connector.check("deals", [*SYNTHETIC, FieldNeed(UF, "Статус", ("string",))])
+    assert [crm.level, user.level, clock.level, field.level] == ["ok", level, "ok", "ok"]
+    assert named in user.text
+    assert UF in field.text
+
+
+def test_check_asks_for_no_scope_that_nothing_needs(portal, connector):
+    portal.answers("scope", ok(["crm"]))
+    portal.answers("crm.deal.fields", ok(FIELDS))
+    assert [finding.level for finding in connector.check("deals", SYNTHETIC[:1])] == ["ok", "ok"]
 
 
 def test_check_reports_what_it_could_not_ask(portal, connector):

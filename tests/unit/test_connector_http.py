@@ -15,7 +15,9 @@ from datetime import timedelta
 import pytest
 
 from connectors.answer import Answer, Garbage, Lost, meaning_of_status
+from connectors.base import Health
 from connectors.breaker import BreakerOpen, BreakerState
+from connectors.budget import Level
 from connectors.errors import ConnectorError, InDoubt, Refused, Rejected, Throttled, Transient
 from connectors.http import Http
 
@@ -142,6 +144,11 @@ class Recorder:
 
     def headroom(self):
         return 7
+
+    def level(self):
+        if self.error:
+            raise self.error
+        return Level(used=0.25, wait=2.0)
 
 
 def http_to(recorder=None, *, connect=1.0, read=5.0, deadline=20.0, sleep=lambda _: None):
@@ -525,6 +532,20 @@ def test_no_call_goes_out_while_the_breaker_is_open():
 def test_headroom_counts_records():
     assert http_to(Recorder()).headroom(2) == 3
     assert http_to(Recorder()).headroom(100) == 1
+
+
+def test_health_is_the_breaker_and_the_budget_and_the_later_of_their_times():
+    class Open(Recorder):
+        def state(self):
+            return BreakerState("open", 30.0)
+
+    assert http_to(Recorder()).health() == Health("closed", 2.0, 0.25)
+    assert http_to(Open()).health() == Health("open", 30.0, 0.25)
+    assert http_to().health() == Health("closed", 0.0, 0.0)
+
+
+def test_health_without_redis_is_unknown_and_raises_nothing():
+    assert http_to(Recorder(error=Throttled("no Redis"))).health() == Health("unknown", 5.0, 1.0)
 
 
 def test_no_log_shows_the_url(caplog):

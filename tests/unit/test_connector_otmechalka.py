@@ -9,9 +9,19 @@ import pytest
 import responses
 import time_machine
 
-from connectors.base import Secret, WriteClass
-from connectors.errors import ConnectorError, InDoubt, LimitReached, Refused, Rejected, Throttled, Transient
-from connectors.otmechalka import ENTITIES, Otmechalka, OtmechalkaConfig
+from connectors.base import Health, Secret, WriteClass
+from connectors.errors import (
+    ConnectorError,
+    InDoubt,
+    LimitReached,
+    ParentMissing,
+    Refused,
+    Rejected,
+    Throttled,
+    Transient,
+)
+from connectors.otmechalka import Otmechalka, OtmechalkaConfig
+from connectors.otmechalka_target import ENTITIES
 
 TOKEN = "t0k3n-of-the-school"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -19,6 +29,9 @@ CLIENTS = "https://school.example/api/clients/"
 ONE = CLIENTS + "39558/"
 PAYLOAD = {"origin_id": "39558", "first_name": "Василий", "phone": "79991234567", "courses": ["10985"]}
 FOUND = {"id": 7, "origin_id": "39558"}
+TICKETS = "https://school.example/api/tickets/"
+TICKET = {"origin_id": "501", "client_origin_id": "39558", "ticket_type": "8 занятий", "price_final": "8700.00"}
+SOLD = {"id": 90, "origin_id": "501"}
 
 
 @pytest.fixture
@@ -46,6 +59,11 @@ def connect(clock):
 @pytest.fixture
 def clients(connect):
     return connect().target("clients")
+
+
+@pytest.fixture
+def tickets(connect):
+    return connect().target("tickets")
 
 
 def json_404(mock, method="GET"):
@@ -102,6 +120,7 @@ def test_a_target_declares_how_it_repeats(connect):
     clients = connect(settle=timedelta(seconds=3)).target("clients")
     assert clients.write_class is WriteClass.CREATE_AND_FIND
     assert clients.settle == timedelta(seconds=3)
+    assert (clients.updates, connect().target("tickets").updates) == (True, False)
 
 
 # Absence.
@@ -161,6 +180,97 @@ def test_a_key_that_is_wrong_and_not_there_is_rejected_in_the_words_of_the_creat
     with pytest.raises(Rejected) as caught:
         clients.create(PAYLOAD)
     assert caught.value.told == "Отмечалка не приняла: внешний код: Ожидалась строка из цифр."
+
+
+# Tickets.
+
+
+def test_a_ticket_is_found_and_created_under_its_own_path(mock, tickets):
+    mock.add("GET", TICKETS + "501/", json=SOLD)
+    mock.add("POST", TICKETS, json=SOLD)
+    assert tickets.find("501").id == "90"
+    assert tickets.create(TICKET) == "90"
+    assert json.loads(mock.calls[1].request.body) == TICKET
+
+
+def test_a_ticket_cannot_be_updated_and_nothing_is_sent(mock, tickets):
+    with pytest.raises(Refused, match="the API has no call that changes tickets"):
+        tickets.update("501", TICKET)
+    assert sent(mock) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(409, {"detail": "exists"}), (409, {}), (400, {"origin_id": ["уже существует"]})], ids=str
+)
+def test_a_ticket_that_exists_already_is_our_own_and_left_as_it_is(mock, tickets, status, body):
+    mock.add("POST", TICKETS, status=status, json=body)
+    mock.add("GET", TICKETS + "501/", json=SOLD)
+    assert tickets.create(TICKET) == "90"
+    assert sent(mock) == [("POST", TICKETS), ("GET", TICKETS + "501/")]
+
+
+def test_a_ticket_that_is_refused_for_its_key_and_not_there_is_rejected_in_the_words_of_the_creation(mock, tickets):
+    mock.add("POST", TICKETS, status=400, json={"origin_id": ["Ожидалась строка из цифр."]})
+    mock.add("GET", TICKETS + "501/", status=404, json={})
+    with pytest.raises(Rejected) as caught:
+        tickets.create(TICKET)
+    assert caught.value.told == "Отмечалка не приняла: внешний код: Ожидалась строка из цифр."
+    assert not isinstance(caught.value, ParentMissing)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"client_origin_id": ["Посетитель не найден."]}),
+        (404, {"client_origin_id": ["Посетитель не найден."]}),
+        (404, {"detail": "Не найдено."}),
+    ],
+    ids=str,
+)
+def test_a_ticket_of_an_unknown_client_waits_for_it(mock, tickets, status, body):
+    mock.add("POST", TICKETS, status=status, json=body)
+    with pytest.raises(ParentMissing) as caught:
+        tickets.create(TICKET)
+    assert caught.value.told.startswith("Отмечалка не приняла: ")
+    assert len(mock.calls) == 1
+
+
+NOT_ABOUT_THE_CLIENT = [
+    (404, "<html>", {}, Refused),
+    (404, "<html>", {"absent_as_any_404": True}, ParentMissing),
+    (422, {"client_origin_id": ["x"]}, {}, Rejected),
+    (400, {"ticket_type": ["нет такого"]}, {}, Rejected),
+    (400, {"detail": "client_origin_id"}, {}, Rejected),
+    (400, {"code": "limit", "detail": "Превышено"}, {}, LimitReached),
+    (403, {"client_origin_id": ["Нет прав."]}, {}, Refused),
+    (500, {"client_origin_id": ["x"]}, {}, InDoubt),
+]
+
+
+@pytest.mark.parametrize("answer", NOT_ABOUT_THE_CLIENT, ids=lambda answer: str(answer[:3]))
+def test_no_other_answer_makes_a_ticket_wait(mock, connect, answer):
+    status, body, config, meaning = answer
+    given = {"json": body} if isinstance(body, dict) else {"body": body, "content_type": "text/html"}
+    mock.add("POST", TICKETS, status=status, **given)
+    with pytest.raises(ConnectorError) as caught:
+        connect(**config).target("tickets").create(TICKET)
+    assert type(caught.value) is meaning
+
+
+def test_a_ticket_that_is_wrong_is_told_in_the_words_of_the_school(mock, tickets):
+    wrong = {"ticket_type": ["Нет такого."], "price_final": ["Не равна стоимости за вычетом скидки."]}
+    mock.add("POST", TICKETS, status=400, json=wrong)
+    with pytest.raises(Rejected) as caught:
+        tickets.create(TICKET)
+    told = "тип абонемента: Нет такого.; стоимость со скидкой: Не равна стоимости за вычетом скидки."
+    assert caught.value.told == f"Отмечалка не приняла: {told}"
+
+
+def test_a_client_is_nobodys_child(mock, clients):
+    mock.add("POST", CLIENTS, status=400, json={"client_origin_id": ["x"]})
+    with pytest.raises(Rejected) as caught:
+        clients.create(PAYLOAD)
+    assert type(caught.value) is Rejected
 
 
 # What an answer means.
@@ -307,6 +417,18 @@ def test_the_log_names_the_fields_and_no_text(mock, clients):
     assert str(caught.value).endswith(" bytes about phone")
 
 
+def test_health_is_what_the_account_remembers(mock, connect, clock):
+    connector = connect()
+    connector.health()
+    clock.shift(10)
+    assert connector.health() == Health("closed", 0.0, 0.0)
+    mock.add("GET", ONE, status=429, headers={"Retry-After": "30"})
+    with pytest.raises(Throttled):
+        connector.target("clients").find("39558")
+    assert connector.health().seconds == pytest.approx(30, abs=0.1)
+    assert len(mock.calls) == 1
+
+
 # Configuration and check.
 
 
@@ -349,7 +471,7 @@ def test_check_reports_a_token_that_is_refused(mock, connect):
 def test_entities_that_it_does_not_know_are_key_errors(connect):
     for ask in (connect().source, connect().target, lambda name: list(connect().check(name, []))):
         with pytest.raises(KeyError):
-            ask("tickets")
+            ask("groups")
 
 
 def test_every_field_of_an_entity_has_a_name_for_people():
