@@ -18,6 +18,7 @@ from mappings.phone import normalise_phone
 T = TypeVar("T")
 
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs"})  # control, zero-width and direction marks, halves of surrogate pairs
+_UNSENDABLE = frozenset({"Cc", "Cs"})
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")  # fromisoformat alone also takes 2009-W48-7
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _TOO_LARGE = 10**18  # for an id; far below the size at which Python refuses to print a number
@@ -27,10 +28,11 @@ _FIRST_YEAR = 1900
 class Labelled(fields.Field[T | None]):
     """Base of the fields below: tells "not filled in" from "unreadable"."""
 
+    empty = "Не заполнено поле «{label}»"
     unreadable = "Не удалось прочитать поле «{label}»"
 
     def __init__(self, label: str, *, required: bool = False) -> None:
-        messages = {"required": "Не заполнено поле «{label}»", "unreadable": self.unreadable}
+        messages = {"required": self.empty, "unreadable": self.unreadable}
         super().__init__(
             required=required,
             metadata={"label": label},
@@ -59,11 +61,31 @@ class SourceId(Labelled[str]):
 
     unreadable = "Не распознан идентификатор в поле «{label}»"
 
-    def read(self, value: Any) -> str:
+    def read(self, value: Any) -> str | None:
         number = _whole_number(value)
         if number is None:
             raise self.make_error("unreadable")
         return str(number)
+
+
+class LinkedId(SourceId):
+    """The id of another entity, for which Bitrix24 also writes 0 if there is none."""
+
+    def read(self, value: Any) -> str | None:
+        found = super().read(value)
+        return None if found == "0" else found
+
+
+class ExactText(Labelled[str]):
+    """Text that must equal a name elsewhere: trimmed outside, inside as it is, be it two spaces."""
+
+    def read(self, value: Any) -> str | None:
+        if not isinstance(value, str):
+            raise self.make_error("unreadable")
+        text = value.strip()
+        if any(unicodedata.category(char) in _UNSENDABLE and not char.isspace() for char in text):
+            raise self.make_error("unreadable")
+        return text or None
 
 
 class PersonName(Labelled[str]):

@@ -16,7 +16,7 @@ LONGEST_NOTE = 255
 
 @dataclass(frozen=True)
 class Mapped:
-    """The payload to send. `warnings` (Russian) name what was left out of it because it could not be read."""
+    """The payload to send. `warnings` (Russian) name what was left out or assumed for want of a readable value."""
 
     payload: dict[str, Any]
     warnings: tuple[str, ...] = ()
@@ -36,6 +36,7 @@ class FieldUse:
     code: str
     label: str
     types: tuple[str, ...]
+    """Any of which will do; none for what the source's connector fetches from elsewhere."""
     options: frozenset[int] = frozenset()
     """Enumeration ids that the configuration names."""
 
@@ -45,6 +46,9 @@ class EntityMapping(Protocol):
 
     fields: tuple[str, ...]
     """Codes of the source fields it reads, as the vendor spells them."""
+
+    conditions: Mapping[str, tuple[str, ...]]
+    """By field code: the values of which a source entity must have one to be of interest at all."""
 
     def map(self, raw: Mapping[str, Any], *, today: date) -> Mapped | Skipped:
         """Map `raw`, the source's own names and types. Raises ValidationError: {code: [message, …]} in schema order."""

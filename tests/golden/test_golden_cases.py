@@ -1,6 +1,6 @@
 """Every `<folder>/<case>.in.json` maps to exactly what one of its neighbours says.
 
-    case.in.json      {"contact": {…the source's own shape…}, "options": {…what differs from the golden options…}}
+    case.in.json      {entity: {…the source's own shape…}, "options": {…what differs from the golden options…}}
     case.out.json     {"payload": {…}, "warnings": […]}
     case.error.json   {code: [message, …], …, "told": "…"}
     case.skip.json    {"reason": "…"}
@@ -22,7 +22,9 @@ from mappings.bitrix24_to_otmechalka import (
     BRANCHOFFICES,
     COURSES,
     Bitrix24ContactToOtmechalkaClient,
+    Bitrix24DealToOtmechalkaTicket,
     ContactOptions,
+    DealOptions,
     Reference,
     Rule,
 )
@@ -33,18 +35,16 @@ HERE = Path(__file__).parent
 EXPECTATIONS = ("out", "error", "skip")
 
 # The ids that the brief leaves open are invented.
-CONTACT_OPTIONS = ContactOptions(
-    courses=COURSES
-    | {
-        "group": Reference("10987", "Групповые занятия"),
-        "individual": Reference("10988", "Индивидуальные занятия"),
-    },
-    branchoffices=BRANCHOFFICES
-    | {
-        "gogolevsky": Reference("2634", "+ ЦДШ `МСК"),
-        "skolkovo": Reference("2635", "+ СКОЛКОВО `МСК *"),
-    },
-)
+KNOWN_COURSES = COURSES | {
+    "group": Reference("10987", "Групповые занятия"),
+    "individual": Reference("10988", "Индивидуальные занятия"),
+}
+KNOWN_BRANCHOFFICES = BRANCHOFFICES | {
+    "gogolevsky": Reference("2634", "+ ЦДШ `МСК"),
+    "skolkovo": Reference("2635", "+ СКОЛКОВО `МСК *"),
+}
+CONTACT_OPTIONS = ContactOptions(courses=KNOWN_COURSES, branchoffices=KNOWN_BRANCHOFFICES)
+DEAL_OPTIONS = DealOptions(branchoffices=KNOWN_BRANCHOFFICES)
 
 
 def contact_mapping(overrides: dict[str, Any]) -> EntityMapping:
@@ -56,8 +56,18 @@ def contact_mapping(overrides: dict[str, Any]) -> EntityMapping:
     return Bitrix24ContactToOtmechalkaClient(replace(CONTACT_OPTIONS, **options))
 
 
+def deal_mapping(overrides: dict[str, Any]) -> EntityMapping:
+    options = {name: tuple(value) if isinstance(value, list) else value for name, value in overrides.items()}
+    if "fields" in options:
+        options["fields"] = replace(DEAL_OPTIONS.fields, **options["fields"])
+    options = replace(DEAL_OPTIONS, **options)
+    assert not list(options.problems())
+    return Bitrix24DealToOtmechalkaTicket(options)
+
+
 MAPPINGS: Mapping[str, tuple[str, Callable[[dict[str, Any]], EntityMapping]]] = {
     "bitrix24_contact_to_otmechalka_client": ("contact", contact_mapping),
+    "bitrix24_deal_to_otmechalka_ticket": ("deal", deal_mapping),
 }
 FOLDERS = sorted(path.name for path in HERE.iterdir() if path.is_dir() and not path.name.startswith("__"))
 CASES = [

@@ -14,10 +14,10 @@ from mappings.bitrix24_to_otmechalka import (
     Bitrix24ContactToOtmechalkaClient,
     ContactFields,
     ContactOptions,
-    ContactSchema,
     Reference,
     Rule,
 )
+from mappings.bitrix24_to_otmechalka.contacts import ContactSchema
 from mappings.outcome import FieldUse, Mapped
 
 TODAY = date(2020, 12, 24)

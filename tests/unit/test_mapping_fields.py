@@ -6,9 +6,18 @@ from datetime import date
 import pytest
 from marshmallow import ValidationError, missing
 
-from mappings.fields import DatePart, EnumIds, FirstEmail, PersonName, PhoneNumber, SourceId
+from mappings.fields import (
+    DatePart,
+    EnumIds,
+    ExactText,
+    FirstEmail,
+    LinkedId,
+    PersonName,
+    PhoneNumber,
+    SourceId,
+)
 
-FIELDS = (SourceId, PersonName, PhoneNumber, FirstEmail, DatePart, EnumIds)
+FIELDS = (SourceId, LinkedId, ExactText, PersonName, PhoneNumber, FirstEmail, DatePart, EnumIds)
 
 
 def values(*texts):
@@ -28,6 +37,13 @@ def test_blank_in_any_spelling_is_nothing_or_an_error_if_required(field, blank):
     [
         (SourceId, "39558", "39558"),
         (SourceId, 39558, "39558"),
+        (SourceId, "0", "0"),
+        (LinkedId, "39910", "39910"),
+        (LinkedId, "0", None),
+        (LinkedId, 0, None),
+        (ExactText, "\u00a0 6  КМС\u00a045 мин\r\n", "6  КМС\u00a045 мин"),
+        (ExactText, "две\nстроки", "две\nстроки"),
+        (ExactText, " \t", None),
         (PersonName, " \u00a0 ", None),
         (PersonName, "\u200b", None),
         (PersonName, " Анна\u00a0\n\tМария\u202f", "Анна Мария"),
@@ -70,6 +86,11 @@ def test_a_value_is_read(field, value, expected):
         (SourceId, True),
         pytest.param(SourceId, 10**5000, id="a number that Python refuses to print"),
         (SourceId, "9" * 5000),
+        (LinkedId, "C_39910"),
+        (ExactText, 5),
+        (ExactText, ["6 КМС"]),
+        (ExactText, "6\x00КМС"),
+        (ExactText, "6 КМС\ud83d"),
         (PersonName, 5),
         (PersonName, ["Петров"]),
         (PhoneNumber, "9990000001"),

@@ -1,158 +1,20 @@
-"""Bitrix24 → otmechalka. Brief 003 «Маппинг полей контакта» as facts/otmechalka resolve it: §4 table, §5 rules, §6, §7.
-
-Field codes, dictionaries and rules are configuration; the defaults are the brief's. An id that the brief does not
-know is "", and `ContactOptions.problems` refuses to start with it.
+"""A Bitrix24 contact → a client of otmechalka. Brief 003 «Маппинг полей контакта» as facts/otmechalka resolve it:
+§4 table, §5 rules, §6, §7. Field codes, dictionaries and rules are options.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import date
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from marshmallow import EXCLUDE, Schema, ValidationError, validates, validates_schema
 from marshmallow.experimental.context import Context
 from marshmallow.fields import Field
 
+from mappings.bitrix24_to_otmechalka.contact_options import ContactOptions, Rule
+from mappings.bitrix24_to_otmechalka.references import Reference
 from mappings.fields import DatePart, EnumIds, FirstEmail, PersonName, PhoneNumber, SourceId
 from mappings.outcome import FieldUse, Mapped, Skipped
-
-
-@dataclass(frozen=True)
-class ContactFields:
-    """Codes of the Bitrix24 contact fields; the names are those of `ContactSchema`."""
-
-    last_name: str = field(default="UF_CRM_57AD7FAF7E6C4", metadata={"help": "pupil's family name"})
-    first_name: str = field(default="UF_CRM_1608028374", metadata={"help": "pupil's given name"})
-    phone: str = field(default="PHONE", metadata={"help": "parent's phone; the first one filled in is sent"})
-    email: str = field(default="EMAIL", metadata={"help": "parent's e-mail; the first valid one is sent"})
-    products: str = field(default="UF_CRM_58D15BB9CA8F4", metadata={"help": "list of products"})
-    branches: str = field(default="UF_CRM_1470852549", metadata={"help": "list of branches"})
-    birthdate: str = field(default="UF_CRM_1607943642", metadata={"help": "pupil's date of birth"})
-    parent_last_name: str = field(default="LAST_NAME", metadata={"help": "parent's family name"})
-    parent_first_name: str = field(default="NAME", metadata={"help": "parent's given name"})
-
-
-@dataclass(frozen=True)
-class Reference:
-    """An entry of one of otmechalka's dictionaries."""
-
-    id: str = field(metadata={"help": "otmechalka's id; empty while unknown"})
-    name: str = field(metadata={"help": "exact name in otmechalka, back-ticks and spaces included"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """What one choice in Bitrix24 means in otmechalka."""
-
-    product: int = field(metadata={"help": "id of a product in the Bitrix24 list"})
-    branch: int | None = field(
-        default=None, metadata={"help": "id of a branch in the Bitrix24 list; left out: any branch or none"}
-    )
-    courses: tuple[str, ...] = field(metadata={"help": "keys of [courses] that the pupil attends"})
-    branchoffice: str = field(metadata={"help": "key of [branchoffices] where the pupil attends them"})
-
-
-COURSES = {
-    "online_group": Reference("10985", "Он-лайн Групповое"),
-    "online_individual": Reference("10986", "Он-лайн индивидуальные"),
-    "group": Reference("", "Групповые занятия"),
-    "individual": Reference("", "Индивидуальные занятия"),
-}
-BRANCHOFFICES = {
-    "online": Reference("2633", "+Он-лайн `МСК"),
-    "gogolevsky": Reference("", "+ ЦДШ `МСК"),
-    "skolkovo": Reference("", "+ СКОЛКОВО `МСК *"),
-}
-OFFLINE_CHESS, ONLINE_SCHOOL = 404, 410  # products
-GOGOLEVSKY, SKOLKOVO = 48, 12708  # branches
-ONLINE = ("online_group", "online_individual")
-OFFLINE = ("group", "individual")
-RULES = (
-    Rule(product=ONLINE_SCHOOL, courses=ONLINE, branchoffice="online"),
-    Rule(product=OFFLINE_CHESS, branch=GOGOLEVSKY, courses=OFFLINE, branchoffice="gogolevsky"),
-    Rule(product=OFFLINE_CHESS, branch=SKOLKOVO, courses=OFFLINE, branchoffice="skolkovo"),
-)
-
-
-@dataclass(frozen=True)
-class ContactOptions:
-    """The part of a flow's configuration that this mapping reads."""
-
-    fields: ContactFields = field(
-        default_factory=ContactFields, metadata={"help": "which Bitrix24 contact field holds what"}
-    )
-    courses: Mapping[str, Reference] = field(
-        default_factory=COURSES.copy, metadata={"help": "courses of otmechalka, under the keys that rules use"}
-    )
-    branchoffices: Mapping[str, Reference] = field(
-        default_factory=BRANCHOFFICES.copy,
-        metadata={"help": "branch offices of otmechalka, under the keys that rules use"},
-    )
-    rules: tuple[Rule, ...] = field(
-        default=RULES, metadata={"help": "product and branch to courses and branch office; all that match count"}
-    )
-    reference_mode: Literal["id", "name"] = field(
-        default="id", metadata={"help": "how courses and branch offices are sent: by id or by name"}
-    )
-    allow_foreign_phones: bool = field(
-        default=False, metadata={"help": "also take numbers of 11-15 digits as they are"}
-    )
-    require_parent_name: bool = field(
-        default=True, metadata={"help": "refuse a contact without the parent's full name; otherwise omit it"}
-    )
-    send_nulls: bool = field(default=False, metadata={"help": "send empty optional fields as null instead of omitting"})
-    gender: Literal["M", "F"] = field(
-        default="M", metadata={"help": "sent for every pupil: Bitrix24 has no such field"}
-    )
-
-    @property
-    def codes(self) -> tuple[str, ...]:
-        """Codes of all Bitrix24 fields that are read."""
-        return ("ID", *asdict(self.fields).values())
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """What types cannot express: (dotted path below the flow, what is wrong and what to do about it)."""
-        if not self.rules:
-            yield "rules", "is empty, so every contact would be skipped; leave it out to get the default rules"
-        yield from self._ambiguous_fields()
-        for number, rule in enumerate(self.rules):
-            yield from _unknown_references(f"rules.{number}.courses", rule.courses, known=self.courses)
-            yield from _unknown_references(
-                f"rules.{number}.branchoffice", (rule.branchoffice,), known=self.branchoffices
-            )
-        used_courses = {key for rule in self.rules for key in rule.courses}
-        used_branchoffices = {rule.branchoffice for rule in self.rules}
-        yield from self._unsendable_references("courses", self.courses, used=used_courses)
-        yield from self._unsendable_references("branchoffices", self.branchoffices, used=used_branchoffices)
-
-    def _ambiguous_fields(self) -> Iterator[tuple[str, str]]:
-        meanings = {"ID": "the contact's own id"}
-        for meaning, code in asdict(self.fields).items():
-            if not code:
-                yield f"fields.{meaning}", "is empty; name the code of the Bitrix24 field"
-            elif code in meanings:
-                yield f"fields.{meaning}", f"{code} already holds {meanings[code]}; name another Bitrix24 field"
-            meanings.setdefault(code, f"fields.{meaning}")
-
-    def _unsendable_references(
-        self, name: str, table: Mapping[str, Reference], *, used: set[str]
-    ) -> Iterator[tuple[str, str]]:
-        mode = self.reference_mode
-        hint = {"id": 'ask otmechalka for it, or set reference_mode = "name"', "name": "copy it from otmechalka"}[mode]
-        for key, reference in table.items():
-            if key in used and not getattr(reference, mode):
-                yield f"{name}.{key}.{mode}", f"is empty, but a rule uses «{reference.name or key}»; {hint}"
-
-
-def _unknown_references(
-    path: str, keys: tuple[str, ...], *, known: Mapping[str, Reference]
-) -> Iterator[tuple[str, str]]:
-    hint = f"name one of {', '.join(known)}"
-    if not keys:
-        yield path, f"is empty, so the rule has no effect; {hint}"
-    for key in keys:
-        if key not in known:
-            yield path, f"«{key}» is unknown; {hint}"
 
 
 class ContactSchema(Schema):
@@ -231,6 +93,7 @@ class Bitrix24ContactToOtmechalkaClient:
         self._options = options
         self._schema = ContactSchema(options)
         self.fields = options.codes
+        self.conditions: Mapping[str, tuple[str, ...]] = {}
 
     def needs(self) -> tuple[FieldUse, ...]:
         """The fields of the brief's table, with the products and branches that the rules name."""
