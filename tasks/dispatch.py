@@ -5,9 +5,12 @@ last places of a window are kept from backfill, so that a fresh change finds one
 """
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from tasks.ledger import pauses, records
+from sqlalchemy import Connection
+
+from tasks.flow import Flow
+from tasks.ledger import pauses, window
 from tasks.ledger.tables import Priority
 from tasks.runtime import Runtime
 
@@ -23,19 +26,26 @@ NOTE_BATCH = 50
 def dispatch(runtime: Runtime, name: str) -> int:
     """Queue what is due and fits the window; returns how many records were handed out."""
     flow = runtime.flows[name]
-    window = flow.window
     headroom = flow.target_connection.headroom()  # asked before the transaction: it may be a call to Redis
     with runtime.ledger.write() as connection:
         now = runtime.ledger.now(connection)
-        if pauses.standing(connection, name, now=now).paused_by:
+        if pauses.standing(connection, name, now=now, lock=True).paused_by:
             return 0
-        free = min(window - records.in_flight(connection, name), headroom)
-        chosen = records.queue(connection, name, limit=free, now=now, last=Priority.RETRY)
-        free -= len(chosen) + window // KEPT_FROM_BACKFILL
-        chosen += records.queue(connection, name, limit=free, now=now)
+        chosen = _choose(connection, flow, headroom, now)
     # Only now, after the commit: a worker may be faster than we are.
     runtime.publisher.sync(chosen)
     return len(chosen)
+
+
+def _choose(connection: Connection, flow: Flow, headroom: int, now: datetime) -> list[int]:
+    running = window.in_flight(connection, flow.name)
+    suspect = window.suspect(connection, flow.name, now=now)
+    if suspect is not None:
+        return window.queue_alone(connection, suspect, now=now) if running == 0 else []
+    places = flow.window - running
+    chosen = window.queue(connection, flow.name, limit=min(places, headroom), now=now, last=Priority.RETRY)
+    left = min(places - flow.window // KEPT_FROM_BACKFILL, headroom) - len(chosen)
+    return chosen + window.queue(connection, flow.name, limit=left, now=now)
 
 
 def publish_lost_hints(runtime: Runtime, name: str) -> int:
@@ -49,7 +59,7 @@ def publish_lost_hints(runtime: Runtime, name: str) -> int:
         if pauses.standing(connection, name, now=now).paused_by:
             return 0
         limit = runtime.flows[name].window
-        lost = records.lost_hints(connection, name, queued_before=now - patience, limit=limit, now=now)
+        lost = window.lost_hints(connection, name, queued_before=now - patience, limit=limit, now=now)
     runtime.publisher.sync(lost)
     return len(lost)
 

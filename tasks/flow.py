@@ -1,15 +1,25 @@
 """What a flow is: a kind declared in `flows.py`, an instance bound to connections by `parom.toml`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from connectors.base import Connector, FieldNeed, SourceEntity, TargetEntity
+from connectors.base import Connector, FieldNeed, Row, SourceEntity, TargetEntity
 from mappings.outcome import EntityMapping
 from tasks.ledger.intake import Seen
 
 STATUS_FIELD_LABEL = "Статус синхронизации"
+
+
+@dataclass(frozen=True)
+class Parent:
+    """What records of a kind need first: records of another kind, named by a field of the payload."""
+
+    kind: str
+    field: str
+    label: str
+    """What the source's users call it, in Russian."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,7 @@ class FlowKind:
     mapping: Callable[[Any], EntityMapping]
     status_types: tuple[str, ...]
     """Types of source field that can hold a note."""
+    parent: Parent | None = None
 
     def reads(self, options: Any) -> tuple[str, ...]:
         """Codes of the source fields that a mapping with these options reads; the status field may be none of them."""
@@ -58,6 +69,10 @@ class Flow:
     success_note: str
     skipped_note: str
     window: int
+    parent_flow: str | None = None
+    """The flow that brings what this one's records need first."""
+    brings_parents: bool = True
+    """Whether a parent that its flow never saw, being older than its `since`, is fetched on demand."""
 
     @property
     def source(self) -> SourceEntity:
@@ -79,8 +94,8 @@ class Flow:
             uses.append(FieldNeed(self.status_field, STATUS_FIELD_LABEL, self.kind.status_types, writable=True))
         return tuple(uses)
 
-    def seen(self, source_id: str, fields: Mapping[str, Any], modified: datetime) -> Seen:
+    def seen(self, row: Row) -> Seen:
         """What the ledger keeps of a row: mapped fields only, the shown note apart."""
-        kept = {code: fields[code] for code in self.mapping.fields if code in fields}
-        shown = fields.get(self.status_field) if self.status_field else None
-        return Seen(source_id, kept, modified, note_shown=str(shown) if shown else None)
+        kept = {code: row.fields[code] for code in self.mapping.fields if code in row.fields}
+        shown = row.fields.get(self.status_field) if self.status_field else None
+        return Seen(row.id, kept, row.modified, note_shown=str(shown) if shown else None)

@@ -4,6 +4,7 @@ A thread that ends, in whatever way, gives its lease up here; the ledger's then 
 """
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -16,8 +17,9 @@ class Holdings:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._records: set[int] = set()
-        self._turns: set[str] = set()
+        # Counted: a thread that lost its lease and hangs may leave after another has begun on the same record.
+        self._records: Counter[int] = Counter()
+        self._turns: Counter[str] = Counter()
 
     @contextmanager
     def record(self, record_id: int) -> Iterator[None]:
@@ -37,11 +39,13 @@ class Holdings:
             return frozenset(self._records), frozenset(self._turns)
 
     @contextmanager
-    def _held(self, kept: set[T], item: T) -> Iterator[None]:
+    def _held(self, kept: Counter[T], item: T) -> Iterator[None]:
         with self._lock:
-            kept.add(item)
+            kept[item] += 1
         try:
             yield
         finally:
             with self._lock:
-                kept.discard(item)
+                kept[item] -= 1
+                if not kept[item]:
+                    del kept[item]

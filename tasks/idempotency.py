@@ -9,7 +9,8 @@ from enum import Enum
 
 from redis import Redis, RedisError
 
-KEPT = timedelta(days=1)
+KEPT = timedelta(minutes=10)
+"""Longer than any attempt; a lost key costs a query, so a short life costs nothing."""
 
 # Two steps of GET and SET would let an older attempt overwrite a newer one's number between them.
 _HOLD = """

@@ -10,19 +10,24 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from marshmallow import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.breaker import BreakerOpen
 from connectors.errors import ConnectorError, InDoubt, LimitReached, Refused, Rejected, Throttled, Transient
 from mappings.outcome import told
 from tasks.ledger.records import Ending
 from tasks.ledger.tables import State
+from tasks.parents import Waiting
 
 FIRST_WAIT = timedelta(seconds=2)
 LONGEST_WAIT = timedelta(minutes=15)
 SLOW_RETRY = timedelta(hours=6)
 """A refused record may be mended on the target's side, where nobody tells us: it is tried again now and then."""
 LIMIT_RETRY = timedelta(hours=1)
+PARENT_RETRY = timedelta(hours=1)
+"""A landing parent lets its children go at once; this is for what was missed, and for telling the manager."""
 PROBE_EVERY = timedelta(seconds=30)
+LONGEST_PROBE = timedelta(hours=1)
 CRASHES_TO_PARK = 3
 
 
@@ -82,8 +87,10 @@ RULES: Mapping[type[BaseException], Rule] = {
     Transient: Rule(State.PENDING, "retry", "unavailable", _by_backoff),
     Throttled: Rule(State.PENDING, "held back", "throttled", _by_vendor, counted=False),
     BreakerOpen: Rule(State.PENDING, "held back", "throttled", _by_vendor, counted=False),
+    Waiting: Rule(State.WAITING, "waiting", "parent", _after(PARENT_RETRY), in_doubt=False),
     InDoubt: Rule(State.PENDING, "in doubt", "in doubt", _till_settled, in_doubt=True),
     Refused: Rule(State.PENDING, "refused", "refused", _after(PROBE_EVERY), counted=False),
+    SQLAlchemyError: Rule(State.PENDING, "retry", "unavailable", _by_backoff),
     BaseException: Rule(State.PARKED, "parked", "bug", _after(None)),
 }
 
@@ -99,20 +106,24 @@ def after_error(error: Exception, situation: Situation) -> Ending:
         due_in=rule.wait(error, situation),
         counted=rule.counted,
         in_doubt=situation.in_doubt if rule.in_doubt is None else rule.in_doubt,
-        told=_told(error),
+        told=_told(error, situation),
+        waits_for=error.parent if isinstance(error, Waiting) else None,
     )
 
 
-def _told(error: Exception) -> str | None:
+def _told(error: Exception, situation: Situation) -> str | None:
     if isinstance(error, ValidationError):
         return told(error)
+    if isinstance(error, Waiting):
+        # Most parents land before anybody looks.
+        return error.told if error.is_helpless or situation.attempts > 1 else None
     return error.told if isinstance(error, Rejected) else None
 
 
 def _detail(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return _fields(error)
-    return str(error) if isinstance(error, ConnectorError) else _where(error)
+    return str(error) if isinstance(error, ConnectorError | Waiting) else _where(error)
 
 
 def _fields(error: ValidationError) -> str:

@@ -19,6 +19,8 @@ from tasks.runtime import Runtime
 
 log = logging.getLogger("parom.poll")
 
+CLOCK_SLACK = timedelta(seconds=30)
+"""By so much two clocks may drift apart between two polls; far less than the overlap of two windows."""
 PAGES_PER_TURN = 100
 """After so many pages the task asks for another turn, so that a first load does not sit on a thread for hours."""
 
@@ -66,8 +68,8 @@ def _read_page(runtime: Runtime, flow: Flow, turn: Turn) -> tuple[Turn, Taken | 
     if earlier is not None:
         return _read_page(runtime, flow, replace(turn, position=earlier))
     position = _moved(turn, page)
-    rows = [flow.seen(row.id, row.fields, row.modified) for row in page.rows]
-    taken = cursors.store_page(runtime.ledger, turn, rows, position, lease=runtime.lease)
+    rows = [flow.seen(row) for row in page.rows]
+    taken = cursors.store_page(runtime.ledger, turn, rows, position, lease=runtime.lease, source_now=page.server_time)
     return replace(turn, position=position), taken
 
 
@@ -77,7 +79,8 @@ def try_out(runtime: Runtime, flow: Flow) -> None:
 
 
 def _window(flow: Flow, position: Position) -> Window:
-    return Window(position.modified_since - flow.overlap, created_since=flow.since, after_id=position.after_id)
+    since = position.modified_since - flow.overlap
+    return Window(since, created_since=flow.since, after_id=position.after_id, conditions=flow.mapping.conditions)
 
 
 def _moved(turn: Turn, page: Page) -> Position:
@@ -86,20 +89,23 @@ def _moved(turn: Turn, page: Page) -> Position:
     opened = turn.now if now.window_high is None else now.opened_at
     if page.last:
         return Position(high, opened_at=opened)
-    return Position(now.modified_since, window_high=high, after_id=page.rows[-1].id, opened_at=opened)
+    return Position(now.modified_since, window_high=high, after_id=page.last_id, opened_at=opened)
 
 
 def _clock_set_back(turn: Turn, page: Page) -> Position | None:
-    """Where to begin instead, if the source's clock shows less than at the former window.
+    """Where to begin instead, if the source's clock was set back since the former window.
 
     Rows may have been stamped since then by the corrected clock, and would lie below the window for ever.
     """
     was = turn.position
-    is_first_page = was.window_high is None
-    if not is_first_page or was.opened_at is None or page.server_time >= was.modified_since:
+    if was.window_high is not None or was.opened_at is None:
+        return None
+    elapsed = max(turn.now - was.opened_at, timedelta())
+    begins = page.server_time - elapsed
+    if begins >= was.modified_since - CLOCK_SLACK:
         return None
     log.warning("the source's clock was set back", extra={"flow": turn.flow})
-    return Position(page.server_time - (turn.now - was.opened_at), opened_at=None)
+    return Position(begins, opened_at=None)
 
 
 def _end_after(runtime: Runtime, flow: Flow, turn: Turn, error: ConnectorError) -> None:
@@ -112,5 +118,6 @@ def _end_after(runtime: Runtime, flow: Flow, turn: Turn, error: ConnectorError) 
 
 def pause_refused(runtime: Runtime, name: str, error: ConnectorError) -> None:
     """Stop a flow whose connection is refused, tell the operator once; `upkeep` probes and resumes it."""
-    if pauses.pause(runtime.ledger, name, by="refused", reason=str(error), probe_in=policy.PROBE_EVERY):
+    waits = {"first_probe": policy.PROBE_EVERY, "longest": policy.LONGEST_PROBE}
+    if pauses.refuse(runtime.ledger, name, reason=str(error), **waits):
         log.error("flow paused, a person is needed: %s", error, extra={"flow": name, "alert": True})

@@ -39,7 +39,7 @@ def preview(flow: Flow, source_id: str, *, today: date) -> Preview | None:
 
     Raises marshmallow.ValidationError as the mapping does, and ConnectorError if a system cannot be asked.
     """
-    rows = flow.source.read([source_id], flow.reads)
+    rows = flow.source.read([source_id], flow.reads, flow.mapping.conditions)
     if not rows:
         return None
     mapped = flow.mapping.map(rows[0].fields, today=today)

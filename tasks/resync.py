@@ -7,11 +7,12 @@ from typing import Any
 
 from sqlalchemy import Connection, case, func, select, true, update
 
-from tasks.ledger import cursors, history, intake
+from tasks.ledger import Ledger, cursors, history, intake
 from tasks.ledger.history import Event
 from tasks.ledger.tables import IN_FLIGHT, Priority, State, records
 from tasks.runtime import Runtime
 
+AT_ONCE = 1000
 FAILED = (State.REJECTED, State.WAITING, State.PARKED)
 
 
@@ -37,8 +38,9 @@ def resync(runtime: Runtime, flow: str, choice: Choice, *, dry_run: bool = False
             return connection.execute(counted).scalar_one()
     if choice.ids:
         _read_again(runtime, flow, choice.ids)
-    with runtime.ledger.write() as connection:
-        count = _make_due(connection, flow, choice, now=runtime.ledger.now(connection))
+    count, last_id = 0, 0
+    while chosen := _make_due(runtime.ledger, flow, choice, after=last_id):
+        count, last_id = count + len(chosen), chosen[-1]
     if choice.since:
         cursors.rewind(runtime.ledger, flow, choice.since)
     return count
@@ -46,9 +48,9 @@ def resync(runtime: Runtime, flow: str, choice: Choice, *, dry_run: bool = False
 
 def _read_again(runtime: Runtime, name: str, ids: Sequence[str]) -> None:
     flow = runtime.flows[name]
-    rows = flow.source.read(ids, flow.reads)
+    rows = flow.source.read(ids, flow.reads, flow.mapping.conditions)
     with runtime.ledger.write() as connection:
-        seen = [flow.seen(row.id, row.fields, row.modified) for row in rows]
+        seen = [flow.seen(row) for row in rows]
         intake.take(connection, name, seen, now=runtime.ledger.now(connection), priority=Priority.BACKFILL)
 
 
@@ -62,16 +64,33 @@ def _conditions(flow: str, choice: Choice) -> list[Any]:
     ]
 
 
-def _make_due(connection: Connection, flow: str, choice: Choice, *, now: datetime) -> int:
-    # A record in doubt keeps its due time: the target must have settled before anybody looks.
-    due = case((records.c.in_doubt_at.is_not(None), func.coalesce(records.c.due_at, now)), else_=now)
-    again = {"delivered_hash": None, "priority": Priority.BACKFILL, "due_at": due, "attempts": 0, "crashes": 0}
-    again |= {"cause": None, "detail": None}
-    conditions = _conditions(flow, choice)
-    chosen = connection.execute(select(records.c.id, records.c.version).where(*conditions)).all()
-    # A running record finishes first; raising its version makes it due again then.
-    still = records.c.state.not_in(IN_FLIGHT)
-    connection.execute(update(records).where(*conditions, ~still).values(version=records.c.version + 1, **again))
-    connection.execute(update(records).where(*conditions, still).values(state=State.PENDING, **again))
-    history.write(connection, [Event(row.id, row.version, "resync") for row in chosen], now=now)
-    return len(chosen)
+def _make_due(ledger: Ledger, flow: str, choice: Choice, *, after: int) -> Sequence[int]:
+    """One transaction's worth, by id: others must get their turn in between."""
+    with ledger.write() as connection:
+        now = ledger.now(connection)
+        columns = (records.c.id, records.c.version)
+        query = select(*columns).where(*_conditions(flow, choice), records.c.id > after).order_by(records.c.id)
+        chosen = connection.execute(query.limit(AT_ONCE).with_for_update()).all()
+        ids = [row.id for row in chosen]
+        _again(connection, ids, now=now)
+        history.write(connection, [Event(row.id, row.version, "resync") for row in chosen], now=now)
+        return ids
+
+
+def _again(connection: Connection, ids: Sequence[int], *, now: datetime) -> None:
+    again = {
+        # A record in doubt keeps its due time: the target must have settled before anybody looks.
+        "due_at": case((records.c.in_doubt_at.is_not(None), func.coalesce(records.c.due_at, now)), else_=now),
+        # What is due already keeps its place before the backlog.
+        "priority": case((records.c.state == State.PENDING, records.c.priority), else_=Priority.BACKFILL),
+        "delivered_hash": None,
+        "attempts": 0,
+        "crashes": 0,
+        "cause": None,
+        "detail": None,
+    }
+    is_moving = (records.c.id.in_(ids), records.c.state.in_(IN_FLIGHT))
+    is_still = (records.c.id.in_(ids), records.c.state.not_in(IN_FLIGHT))
+    # A running record finishes first; its version makes it due again then.
+    connection.execute(update(records).where(*is_moving).values(version=records.c.version + 1, **again))
+    connection.execute(update(records).where(*is_still).values(state=State.PENDING, **again))

@@ -26,6 +26,9 @@ class Publisher(Protocol):
     def poll(self, flow: str) -> None:
         """Poll on, there is more to read."""
 
+    def look(self, flow: str) -> None:
+        """The flow's source has hinted at something."""
+
     def note(self, flow: str) -> None:
         """Notes of this flow are ripe."""
 

@@ -8,11 +8,11 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.errors import LimitReached, Refused
+from connectors.errors import ConnectorError, LimitReached, ParentMissing, Refused, Throttled
 from mappings.outcome import Skipped
-from tasks import dispatch, policy
+from tasks import dispatch, parents, policy
 from tasks.flow import Flow
-from tasks.idempotency import Hold
+from tasks.idempotency import KEPT, Hold
 from tasks.ledger import pauses, records
 from tasks.ledger.intake import fingerprint
 from tasks.ledger.records import Claim, Delivery, Ending
@@ -74,6 +74,7 @@ class Attempt:
     def __init__(self, runtime: Runtime, flow: Flow, claim: Claim) -> None:
         self.runtime, self.flow, self.claim = runtime, flow, claim
         self.in_doubt = claim.in_doubt
+        self.has_intent = False
 
     def make(self) -> Ending:
         """How the attempt ended, whatever happened in it. Raises LeaseLost only."""
@@ -83,10 +84,14 @@ class Attempt:
             raise
         except Exception as error:  # noqa: BLE001 - policy names every kind; what it does not know is parked
             self._tell_operator(error)
-            situation = policy.Situation(self.claim.attempts, self.flow.target.settle, in_doubt=self.in_doubt)
+            # A mistake of our own after the intent tells nothing of what was sent.
+            in_doubt = self.in_doubt or (self.has_intent and not isinstance(error, ConnectorError))
+            situation = policy.Situation(self.claim.attempts, self.flow.target.settle, in_doubt=in_doubt)
             return policy.after_error(error, situation)
 
     def _deliver(self) -> Ending:
+        if self._is_final():
+            return Ending(State.DONE, "kept", told=self.flow.success_note)
         today = self.claim.claimed_at.astimezone(self.runtime.timezone).date()
         mapped = self.flow.mapping.map(self.claim.snapshot, today=today)
         if isinstance(mapped, Skipped):
@@ -97,28 +102,49 @@ class Attempt:
             return Ending(State.DONE, "unchanged", told=self.flow.success_note)
         held = self.runtime.keys.hold(self.flow.name, self.claim.source_id, payload_hash, fence=self.claim.fence)
         if held is Hold.NEWER:
-            raise LeaseLost
+            # A later attempt is at it, and the ledger will say so; or the keys outlive the ledger they belong to.
+            raise Throttled("a newer attempt holds the idempotency key", wait=KEPT.total_seconds() / 10)
         event, target_id = self._write(mapped.payload)
         delivery = Delivery(target_id, payload_hash)
         detail = "; ".join([f"{self.flow.target_name} id {target_id}", *mapped.warnings])
         return Ending(State.DONE, event, detail=detail, told=self.flow.success_note, delivery=delivery)
 
+    def _is_final(self) -> bool:
+        """Delivered, and of a kind that is never rewritten; a resync forgets the hash and looks again."""
+        return not self.flow.target.updates and self.claim.delivered_hash is not None
+
     def _write(self, payload: Mapping[str, Any]) -> tuple[str, str]:
         """Find, then create or update; returns the event and the target's id."""
         key = str(payload[self.flow.kind.key])
-        if self.claim.target_id is not None or self._exists(key):
+        target_id = self.claim.target_id if self.flow.target.updates else None
+        target_id = target_id or self._find(key)
+        if target_id and not self.flow.target.updates:
+            return "found", target_id
+        if target_id:
             self._intend()
             updated = self.flow.target.update(key, payload)
             if updated is not None:
                 return "updated", updated
+        return "created", self._create(payload)
+
+    def _find(self, key: str) -> str | None:
+        found = self.flow.target.find(key)
+        self.in_doubt = False  # the target has settled and has answered: whatever we sent before is seen or never was
+        return found.id if found else None
+
+    def _create(self, payload: Mapping[str, Any]) -> str:
+        parent = parents.parent_of(self.flow, payload)
+        if parent:
+            parents.require(self.runtime, self.flow, self.claim.source_id, parent)
         self._may_create()
         self._intend()
-        return "created", self.flow.target.create(payload)
-
-    def _exists(self, key: str) -> bool:
-        found = self.flow.target.find(key) is not None
-        self.in_doubt = False  # the target has settled and has answered: whatever we sent before is seen or never was
-        return found
+        try:
+            return self.flow.target.create(payload)
+        except ParentMissing:
+            if parent is None:
+                raise
+            parents.deliver_again(self.runtime, parent)
+            raise parents.missing(self.flow, parent, why="pending") from None
 
     def _may_create(self) -> None:
         with self.runtime.ledger.read() as connection:
@@ -130,6 +156,7 @@ class Attempt:
     def _intend(self) -> None:
         if not records.intend(self.runtime.ledger, self.claim):
             raise LeaseLost
+        self.has_intent = True
 
     def _tell_operator(self, error: Exception) -> None:
         if isinstance(error, Refused):

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, RowMapping, update
 
 from connectors.errors import ConnectorError
-from tasks import dispatch, policy, poll
+from tasks import dispatch, look, policy, poll
 from tasks.flow import Flow
 from tasks.ledger import cursors, history, notes, pauses, records
 from tasks.ledger.history import Event
@@ -30,6 +30,8 @@ def tick(runtime: Runtime) -> None:
     for name in due:
         runtime.publisher.poll(name)
     for name in runtime.flows:
+        if look.is_waiting(runtime.redis, name):  # whoever was asked to look has not, or died of it
+            runtime.publisher.look(name)
         dispatch.dispatch(runtime, name)
         dispatch.publish_lost_hints(runtime, name)
         if notes.are_ripe(runtime.ledger, name, batch=dispatch.NOTE_BATCH, linger=LINGER):
@@ -70,7 +72,7 @@ def _free(runtime: Runtime, connection: Connection, row: RowMapping, now: dateti
 
 
 def _probe(runtime: Runtime, flow: Flow) -> None:
-    if not pauses.take_probe(runtime.ledger, flow.name, again_in=policy.PROBE_EVERY):
+    if not pauses.take_probe(runtime.ledger, flow.name):
         return
     try:
         # The source is asked as a poll asks: its key may be right and a field that we need be gone.
@@ -79,5 +81,5 @@ def _probe(runtime: Runtime, flow: Flow) -> None:
     except ConnectorError as error:
         log.info("still refused: %s", error, extra={"flow": flow.name})
         return
-    pauses.resume(runtime.ledger, flow.name)
-    log.warning("the connection works again, the flow goes on", extra={"flow": flow.name})
+    if pauses.resume(runtime.ledger, flow.name, only="refused"):
+        log.warning("the connection works again, the flow goes on", extra={"flow": flow.name})

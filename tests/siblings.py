@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 from marshmallow import ValidationError
 
 from connectors.base import Found, Page, Row, WriteClass
+from connectors.errors import ParentMissing
 from mappings.outcome import FieldUse, Mapped, Skipped
-from tasks import note, poll, sync, upkeep
-from tasks.flow import Flow, FlowKind
+from tasks import look, note, poll, sync, upkeep
+from tasks.flow import Flow, FlowKind, Parent
 from tasks.idempotency import IdempotencyKeys
 from tasks.ledger import Ledger, cursors, report
 from tasks.runtime import Counter, Runtime
@@ -42,7 +43,7 @@ class MemorySource:
     def edit(self, source_id, **fields):
         old = self.rows.get(source_id)
         merged = {**(old.fields if old else {}), **fields}
-        self.rows[source_id] = Row(source_id, merged, self.clock)
+        self.rows[source_id] = Row(source_id, merged, self.clock, old.created if old else self.clock)
 
     def page(self, window, fields):
         self.calls.append("page")
@@ -50,11 +51,14 @@ class MemorySource:
         found = [
             self._shown(row)
             for key, row in sorted(self.rows.items(), key=lambda item: int(item[0]))
-            if row.modified >= window.modified_since and int(key) > int(window.after_id or 0)
+            if row.modified >= window.modified_since
+            and row.created >= window.created_since
+            and int(key) > int(window.after_id or 0)
         ]
-        return Page(tuple(found[: self.page_size]), len(found) < self.page_size, self.clock)
+        rows = tuple(found[: self.page_size])
+        return Page(rows, len(found) < self.page_size, self.clock, rows[-1].id if rows else None)
 
-    def read(self, ids, fields):
+    def read(self, ids, fields, conditions):
         self.calls.append("read")
         self._maybe_fail()
         return tuple(self._shown(self.rows[i]) for i in ids if i in self.rows)
@@ -88,6 +92,8 @@ class MemoryTarget:
     during_write: object = None
     write_class: WriteClass = WriteClass.CREATE_AND_FIND
     settle: timedelta = timedelta(0)
+    updates: bool = True
+    parents: dict | None = None
 
     def find(self, key):
         self._begin("find", key)
@@ -96,9 +102,12 @@ class MemoryTarget:
     def create(self, payload):
         self._begin("create", payload["key"])
         assert payload["key"] not in self.held, "created twice"
+        if self.parents is not None and payload["client"] not in self.parents:
+            raise ParentMissing("400 about client", told="нет клиента")
         return self._write(payload)
 
     def update(self, key, payload):
+        assert self.updates, "never rewritten"
         self._begin("update", key)
         return self._write(payload) if key in self.held else None
 
@@ -144,6 +153,7 @@ class NameMapping:
     """`NAME` must be filled; "-" is none of the flow's business."""
 
     fields = ("ID", "NAME")
+    conditions = {}
 
     def map(self, raw, *, today):
         if raw.get("NAME") == "-":
@@ -156,6 +166,18 @@ class NameMapping:
 
     def needs(self):
         return (FieldUse("NAME", "Имя", ("string",)),)
+
+
+class TicketMapping(NameMapping):
+    """As above, and needs the client that `CLIENT` names."""
+
+    fields = ("ID", "NAME", "CLIENT")
+
+    def map(self, raw, *, today):
+        mapped = super().map(raw, today=today)
+        if isinstance(mapped, Skipped):
+            return mapped
+        return Mapped({**mapped.payload, "client": raw["CLIENT"]})
 
 
 @dataclass
@@ -171,6 +193,9 @@ class MemoryPublisher:
     def poll(self, flow):
         self._add([("poll", flow)])
 
+    def look(self, flow):
+        self._add([("look", flow)])
+
     def note(self, flow):
         self._add([("note", flow)])
 
@@ -182,31 +207,30 @@ class MemoryPublisher:
             self.hints.extend(hints)
 
 
-def build(ledger, redis, *, window=64, name="students"):
-    """A runtime with one flow over siblings."""
-    source, target = MemorySource(), MemoryTarget()
-    connectors = SimpleNamespace(source=MemoryConnector(source), target=MemoryConnector(target))
-    kind = FlowKind(
-        name="memory",
-        instance=name,
-        summary="",
-        source_system="memory",
-        source_entity="rows",
-        target_system="memory",
-        target_entity="clients",
-        key="key",
-        options=type(None),
-        mapping=lambda _: NameMapping(),
-        status_types=("string",),
-    )
-    flow = Flow(
+KIND = FlowKind(
+    name="memory",
+    instance="students",
+    summary="",
+    source_system="memory",
+    source_entity="rows",
+    target_system="memory",
+    target_entity="clients",
+    key="key",
+    options=type(None),
+    mapping=lambda _: NameMapping(),
+    status_types=("string",),
+)
+
+
+def flow_of(name, mapping, source, target, *, window=64, kind=KIND, **more):
+    return Flow(
         name=name,
         kind=kind,
-        mapping=NameMapping(),
+        mapping=mapping,
         source_name="crm",
-        source_connection=connectors.source,
+        source_connection=source,
         target_name="school",
-        target_connection=connectors.target,
+        target_connection=target,
         every=timedelta(seconds=60),
         since=START - timedelta(days=30),
         starts_at=START - timedelta(days=1),
@@ -215,19 +239,44 @@ def build(ledger, redis, *, window=64, name="students"):
         success_note="Успешно",
         skipped_note="Успешно",
         window=window,
+        **more,
     )
-    cursors.register(ledger, [(flow.name, flow.starts_at)])
-    runtime = Runtime(
+
+
+def build(ledger, redis, *, window=64):
+    """A runtime with one flow over siblings."""
+    source, target = MemorySource(), MemoryTarget()
+    connectors = SimpleNamespace(source=MemoryConnector(source), target=MemoryConnector(target))
+    flow = flow_of("students", NameMapping(), connectors.source, connectors.target, window=window)
+    runtime = runtime_of(ledger, redis, {flow.name: flow})
+    return World(runtime, source, target, connectors, flow)
+
+
+def build_family(ledger, redis, **more):
+    """Two worlds over one runtime: students, and tickets that need a student each and are never rewritten."""
+    students, tickets = build(ledger, redis), build(ledger, redis)
+    tickets.target.updates = False
+    tickets.target.parents = students.target.held
+    kind = replace(KIND, name="tickets", parent=Parent("memory", "client", "контакт"))
+    sides = tickets.connectors.source, tickets.connectors.target
+    tickets.flow = flow_of("tickets", TicketMapping(), *sides, kind=kind, parent_flow="students", **more)
+    runtime = runtime_of(ledger, redis, {"students": students.flow, "tickets": tickets.flow})
+    students.runtime = tickets.runtime = runtime
+    return students, tickets
+
+
+def runtime_of(ledger, redis, flows):
+    cursors.register(ledger, [(flow.name, flow.starts_at) for flow in flows.values()])
+    return Runtime(
         ledger=ledger,
         redis=redis,
         keys=IdempotencyKeys(redis),
-        flows={flow.name: flow},
+        flows=flows,
         publisher=MemoryPublisher(),
         owner="test",
         timezone=ZoneInfo("Europe/Moscow"),
         finished=Counter(redis),
     )
-    return World(runtime, source, target, connectors, flow)
 
 
 @dataclass
@@ -255,7 +304,7 @@ class World:
         raise AssertionError("work never ends")
 
     def take(self, kind, argument):
-        {"sync": sync.sync, "poll": poll.poll, "note": note.note}[kind](self.runtime, argument)
+        {"sync": sync.sync, "poll": poll.poll, "look": look.look, "note": note.note}[kind](self.runtime, argument)
 
     def later(self, **amount):
         """Let time pass for the engine, and for the source."""

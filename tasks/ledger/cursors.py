@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Executable, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, case, or_, select, update
 
 from tasks.ledger import intake
-from tasks.ledger.database import Ledger
+from tasks.ledger.database import Ledger, insert_into
 from tasks.ledger.tables import flows
 
 
@@ -48,12 +47,7 @@ def register(ledger: Ledger, names: Sequence[tuple[str, datetime]]) -> None:
             {"name": name, "modified_since": since, "poll_due_at": now} for name, since in names if name not in known
         ]
         for row in rows:
-            connection.execute(_insert_once(connection, row))
-
-
-def _insert_once(connection: Connection, row: dict[str, object]) -> Executable:
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    return insert(flows).values(row).on_conflict_do_nothing()
+            connection.execute(insert_into(connection, flows).values(row).on_conflict_do_nothing())
 
 
 def take_turn(
@@ -89,7 +83,13 @@ def is_due(connection: Connection, flow: str, *, now: datetime) -> bool:
 
 
 def store_page(
-    ledger: Ledger, turn: Turn, rows: Sequence[intake.Seen], position: Position, *, lease: timedelta
+    ledger: Ledger,
+    turn: Turn,
+    rows: Sequence[intake.Seen],
+    position: Position,
+    *,
+    lease: timedelta,
+    source_now: datetime,
 ) -> intake.Taken | None:
     """Store a page's rows and move to `position`, together. None: the turn is lost, nothing is stored."""
     is_complete = position.after_id is None
@@ -109,7 +109,7 @@ def store_page(
         )
         if moved.rowcount != 1:
             return None
-        return intake.take(connection, turn.flow, rows, now=now)
+        return intake.take(connection, turn.flow, rows, now=now, source_now=source_now)
 
 
 def end_turn(ledger: Ledger, turn: Turn, *, error: str | None = None, due_in: timedelta | None = None) -> None:
@@ -122,12 +122,15 @@ def end_turn(ledger: Ledger, turn: Turn, *, error: str | None = None, due_in: ti
 
 
 def rewind(ledger: Ledger, flow: str, since: datetime) -> None:
-    """Begin a new window at `since`, at the next poll. Whoever is polling loses the turn."""
+    """Begin a new window at `since` or where the last one began, whichever is earlier, at the next poll.
+
+    Whoever is polling loses the turn.
+    """
     with ledger.write() as connection:
         change = update(flows).where(flows.c.name == flow)
         connection.execute(
             change.values(
-                modified_since=since,
+                modified_since=case((flows.c.modified_since < since, flows.c.modified_since), else_=since),
                 window_high=None,
                 after_id=None,
                 polled_at=None,

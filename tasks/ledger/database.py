@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, DateTime, Dialect, Engine, create_engine, event, func, select
+from sqlalchemy import Connection, DateTime, Dialect, Engine, Table, create_engine, event, func, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.types import TypeDecorator
 
@@ -70,13 +71,21 @@ class Ledger:
         self.engine.dispose()
 
 
+def insert_into(connection: Connection, table: Table) -> Any:
+    """The dialect's INSERT, which knows what to do on a conflict."""
+    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+
+
 def _engine(url: str, pool_size: int) -> Engine:
     address = make_url(url)
     if address.get_backend_name() != "sqlite":
-        return create_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_timeout=10, pool_pre_ping=True)
+        return create_engine(
+            url, hide_parameters=True, pool_size=pool_size, max_overflow=pool_size, pool_timeout=10, pool_pre_ping=True
+        )
     Path(address.database or "").parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
         url,
+        hide_parameters=True,  # they are people's data, and errors are logged
         pool_size=pool_size,
         max_overflow=pool_size,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, select, update
 
 from tasks.ledger import history
+from tasks.ledger.database import insert_into
+from tasks.ledger.history import storable_text
 from tasks.ledger.tables import Priority, State, records
 
 
@@ -55,18 +57,33 @@ def storable(value: Any) -> Any:
 
 
 def take(
-    connection: Connection, flow: str, rows: Sequence[Seen], *, now: datetime, priority: Priority = Priority.FRESH
+    connection: Connection,
+    flow: str,
+    rows: Sequence[Seen],
+    *,
+    now: datetime,
+    source_now: datetime | None = None,
+    priority: Priority = Priority.FRESH,
 ) -> Taken:
-    """Upsert `rows` as records of `flow`, in the caller's transaction; only new or changed content becomes work."""
+    """Upsert `rows` as records of `flow`, in the caller's transaction; only new or changed content becomes work.
+
+    `source_now` is the source's clock when it showed them, if known: stamps that lie after it are not believed.
+    """
     latest = {row.source_id: row for row in sorted(rows, key=lambda row: row.modified)}
     known = _known(connection, flow, list(latest))
     new = [row for row in latest.values() if row.source_id not in known]
     older = [(row, known[row.source_id]) for row in latest.values() if row.source_id in known]
-    changed = [(row, was) for row, was in older if _is_change(row, was)]
-    _insert(connection, flow, new, now=now, priority=priority)
+    inserted = _insert(connection, flow, new, now=now, priority=priority)
+    # Somebody else may have inserted one since we looked; it is there to be locked and compared now.
+    raced = [row for row in new if row.source_id not in inserted]
+    if raced:
+        known = _known(connection, flow, [row.source_id for row in raced])
+        older += [(row, known[row.source_id]) for row in raced]
+    older = [(row, was) for row, was in older if _is_news(row, was, source_now)]
+    changed = [(row, was) for row, was in older if fingerprint(storable(row.fields)) != was["content_hash"]]
     _update(connection, changed, now=now, priority=priority)
     _remember_echo(connection, older)
-    return Taken(new=len(new), changed=len(changed), unchanged=len(older) - len(changed))
+    return Taken(new=len(inserted), changed=len(changed), unchanged=len(latest) - len(inserted) - len(changed))
 
 
 def _known(connection: Connection, flow: str, source_ids: Sequence[str]) -> Mapping[str, RowMapping]:
@@ -91,9 +108,11 @@ def _known(connection: Connection, flow: str, source_ids: Sequence[str]) -> Mapp
     return {row["source_id"]: row for row in connection.execute(query).mappings()}
 
 
-def _is_change(row: Seen, was: RowMapping) -> bool:
-    # A page read before another one may be stored after it: what is older than we know already is not news.
-    return row.modified >= was["modified"] and bool(fingerprint(storable(row.fields)) != was["content_hash"])
+def _is_news(row: Seen, was: RowMapping, source_now: datetime | None) -> bool:
+    # What was read before something that is stored already must not undo it. Only a stamp from the future, made while
+    # the source's clock was wrong, proves nothing.
+    is_believed = source_now is None or was["modified"] <= source_now
+    return not is_believed or bool(row.modified >= was["modified"])
 
 
 def _content(row: Seen) -> dict[str, Any]:
@@ -101,9 +120,12 @@ def _content(row: Seen) -> dict[str, Any]:
     return {"snapshot": fields, "content_hash": fingerprint(fields), "modified": row.modified}
 
 
-def _insert(connection: Connection, flow: str, rows: Sequence[Seen], *, now: datetime, priority: Priority) -> None:
+def _insert(
+    connection: Connection, flow: str, rows: Sequence[Seen], *, now: datetime, priority: Priority
+) -> frozenset[str]:
+    """The source ids that were inserted; another transaction may have been faster with the rest."""
     if not rows:
-        return
+        return frozenset()
     values = [
         {
             "flow": flow,
@@ -112,13 +134,15 @@ def _insert(connection: Connection, flow: str, rows: Sequence[Seen], *, now: dat
             "state": State.PENDING,
             "priority": priority,
             "due_at": now,
-            "note_shown": row.note_shown,
+            "note_shown": storable_text(row.note_shown),
             **_content(row),
         }
-        for row in rows
+        for row in sorted(rows, key=lambda row: row.source_id)
     ]
-    ids = connection.execute(insert(records).returning(records.c.id), values).scalars()
-    history.write(connection, [history.Event(record_id, 1, "seen") for record_id in ids], now=now)
+    insert = insert_into(connection, records).on_conflict_do_nothing().returning(records.c.id, records.c.source_id)
+    inserted = {source_id: record_id for record_id, source_id in connection.execute(insert, values)}
+    history.write(connection, [history.Event(record_id, 1, "seen") for record_id in inserted.values()], now=now)
+    return frozenset(inserted)
 
 
 def _update(
@@ -145,7 +169,7 @@ def _restart(was: RowMapping, *, now: datetime, priority: Priority) -> dict[str,
         "version": was["version"] + 1,
         "state": was["state"] if was["state"] in _KEEPS_STATE else State.PENDING,
         "priority": priority,
-        "due_at": max(now, was["due_at"]) if was["in_doubt_at"] else now,
+        "due_at": max(now, was["due_at"] or now) if was["in_doubt_at"] else now,
         "attempts": 0,
     }
 
@@ -154,7 +178,7 @@ def _remember_echo(connection: Connection, rows: Sequence[tuple[Seen, RowMapping
     values = [
         {"record": was["id"], "at": row.modified, "shown": _shown(row, was)}
         for row, was in rows
-        if row.modified > was["modified"] or (row.modified == was["modified"] and _shown(row, was) != was["note_shown"])
+        if row.modified != was["modified"] or _shown(row, was) != was["note_shown"]
     ]
     if values:
         statement = update(records).where(records.c.id == bindparam("record"))
@@ -163,5 +187,4 @@ def _remember_echo(connection: Connection, rows: Sequence[tuple[Seen, RowMapping
 
 def _shown(row: Seen, was: RowMapping) -> str | None:
     # While a note of ours is on its way, what the page showed may be older than what we wrote.
-    shown: str | None = row.note_shown if was["note_due_at"] is None else was["note_shown"]
-    return shown
+    return storable_text(row.note_shown) if was["note_due_at"] is None else was["note_shown"]

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, case, exists, func, null, or_, select, update
+from sqlalchemy import ColumnElement, Connection, case, exists, func, literal, or_, select, update
 
 from tasks.ledger import history
-from tasks.ledger.database import Ledger
+from tasks.ledger.database import Ledger, UtcDateTime
 from tasks.ledger.history import Event
-from tasks.ledger.tables import IN_FLIGHT, State, records
+from tasks.ledger.tables import IS_IN_FLIGHT, IS_PENDING, Priority, records
 
 Condition = ColumnElement[bool]
 
@@ -44,8 +44,13 @@ def _is_due(flow: str, now: datetime) -> tuple[Condition, ...]:
 
 
 def _is_busy(connection: Connection, flow: str, now: datetime) -> bool:
-    comes_soon = or_(records.c.state.in_(IN_FLIGHT), (records.c.state == State.PENDING) & (records.c.due_at <= now))
-    return bool(connection.execute(select(exists().where(records.c.flow == flow, comes_soon))).scalar_one())
+    is_moving = exists().where(records.c.flow == flow, IS_IN_FLIGHT)
+    is_due = [exists().where(records.c.flow == flow, IS_PENDING, *_due_now(priority, now)) for priority in Priority]
+    return bool(connection.execute(select(or_(is_moving, *is_due))).scalar_one())
+
+
+def _due_now(priority: Priority, now: datetime) -> tuple[Condition, ...]:
+    return (records.c.priority == priority, records.c.due_at <= now)
 
 
 def claim(ledger: Ledger, flow: str, *, limit: int, lease: timedelta) -> tuple[DueNote, ...]:
@@ -80,10 +85,12 @@ def written(ledger: Ledger, notes: Sequence[DueNote]) -> None:
     """The source now shows these texts. A newer text that came meanwhile stays due."""
     with ledger.write() as connection:
         now = ledger.now(connection)
-        for note in notes:
-            still_due = case((records.c.note_text == note.text, null()), else_=records.c.note_due_at)
-            values = {"note_shown": note.text, "note_due_at": still_due, "note_lease_until": None}
-            connection.execute(update(records).where(*_is_mine(note)).values(values))
+        for note in sorted(notes, key=lambda note: note.record_id):  # locked by id, as everywhere
+            values = {"note_shown": note.text, "note_due_at": _still_due(note, None), "note_lease_until": None}
+            if connection.execute(update(records).where(*_is_mine(note)).values(values)).rowcount == 0:
+                # It outlived its lease and has perhaps covered a newer one, which must be written again.
+                again = {"note_shown": None, "note_due_at": now}
+                connection.execute(update(records).where(records.c.id == note.record_id).values(again))
         history.write(connection, [Event(n.record_id, n.version, "noted", n.text) for n in notes], now=now)
 
 
@@ -92,10 +99,15 @@ def failed(ledger: Ledger, note: DueNote, *, reason: str, again_in: timedelta | 
     with ledger.write() as connection:
         now = ledger.now(connection)
         due = None if again_in is None else now + again_in
-        values = {"note_due_at": due, "note_lease_until": None}
+        values = {"note_due_at": _still_due(note, due), "note_lease_until": None}
         connection.execute(update(records).where(*_is_mine(note)).values(values))
         if again_in is None or note.attempts == 1:
             history.write(connection, [Event(note.record_id, note.version, "note failed", reason)], now=now)
+
+
+def _still_due(note: DueNote, due: datetime | None) -> ColumnElement[datetime]:
+    """`due`, unless a newer text has come meanwhile: that keeps its own time."""
+    return case((records.c.note_text == note.text, literal(due, UtcDateTime())), else_=records.c.note_due_at)
 
 
 def _is_mine(note: DueNote) -> tuple[Condition, ...]:

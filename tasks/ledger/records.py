@@ -1,7 +1,7 @@
-"""The life of one record: queued, claimed under a lease with a fencing number, finished by that number alone."""
+"""The life of one record: claimed under a lease with a fencing number, finished by that number alone."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,15 @@ from sqlalchemy import Connection, RowMapping, func, or_, select, update
 from tasks.ledger import history
 from tasks.ledger.database import Ledger
 from tasks.ledger.history import Event, storable_text
-from tasks.ledger.tables import IN_FLIGHT, Priority, State, flows, records
+from tasks.ledger.tables import IS_ASLEEP, IS_RUNNING, IS_WAITING, Priority, State, flows, records
+
+
+@dataclass(frozen=True)
+class ParentKey:
+    """A record of another flow, by the id that the source knows it by."""
+
+    flow: str
+    source_id: str
 
 
 @dataclass(frozen=True)
@@ -24,10 +32,11 @@ class Claim:
     version: int
     fence: int
     attempts: int
-    crashes: int
     in_doubt: bool
     target_id: str | None
     delivered_hash: str | None
+    parent: ParentKey | None
+    """For whom it waited before."""
     claimed_at: datetime
 
 
@@ -52,58 +61,7 @@ class Ending:
     in_doubt: bool = False
     told: str | None = None
     delivery: Delivery | None = None
-
-
-def queue(
-    connection: Connection, flow: str, *, limit: int, now: datetime, last: Priority = Priority.BACKFILL
-) -> list[int]:
-    """Move up to `limit` due records to queued, highest priority first and none behind `last`; returns their ids."""
-    taken: list[int] = []
-    for priority in Priority:
-        if priority <= last and len(taken) < limit:
-            taken += _queue_priority(connection, flow, priority, limit=limit - len(taken), now=now)
-    return taken
-
-
-def _queue_priority(connection: Connection, flow: str, priority: Priority, *, limit: int, now: datetime) -> list[int]:
-    due = (
-        select(records.c.id)
-        .where(
-            records.c.flow == flow,
-            records.c.state == State.PENDING,
-            records.c.priority == priority,
-            records.c.due_at <= now,
-        )
-        .order_by(records.c.due_at, records.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    chosen = connection.execute(due).scalars().all()
-    if chosen:
-        change = update(records).where(records.c.id.in_(chosen)).values(state=State.QUEUED, queued_at=now)
-        connection.execute(change)
-    return list(chosen)
-
-
-def in_flight(connection: Connection, flow: str) -> int:
-    """How many records of `flow` are queued or running."""
-    count = select(func.count()).where(records.c.flow == flow, records.c.state.in_(IN_FLIGHT))
-    return connection.execute(count).scalar_one()
-
-
-def lost_hints(connection: Connection, flow: str, *, queued_before: datetime, limit: int, now: datetime) -> list[int]:
-    """Records that wait too long for their message; counts them as queued anew and returns their ids."""
-    silent = (
-        select(records.c.id)
-        .where(records.c.flow == flow, records.c.state == State.QUEUED, records.c.queued_at < queued_before)
-        .order_by(records.c.queued_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    chosen = connection.execute(silent).scalars().all()
-    if chosen:
-        connection.execute(update(records).where(records.c.id.in_(chosen)).values(queued_at=now))
-    return list(chosen)
+    waits_for: ParentKey | None = None
 
 
 def claim(
@@ -134,41 +92,88 @@ def claim(
 
 
 _CLAIM_COLUMNS = (
-    *("id", "flow", "source_id", "snapshot", "version", "fence", "attempts", "crashes"),
-    *("in_doubt_at", "target_id", "delivered_hash"),
+    *("id", "flow", "source_id", "snapshot", "version", "fence", "attempts"),
+    *("in_doubt_at", "target_id", "delivered_hash", "parent_flow", "parent_id"),
 )
 
 
 def _to_claim(row: RowMapping, now: datetime) -> Claim:
     values = dict(row)
-    return Claim(record_id=values.pop("id"), in_doubt=values.pop("in_doubt_at") is not None, claimed_at=now, **values)
+    parent = ParentKey(values.pop("parent_flow"), values.pop("parent_id"))
+    return Claim(
+        record_id=values.pop("id"),
+        in_doubt=values.pop("in_doubt_at") is not None,
+        parent=parent if parent.flow else None,
+        claimed_at=now,
+        **values,
+    )
 
 
 def intend(ledger: Ledger, claim: Claim) -> bool:
     """Write down that the target is about to be changed. False: the lease is lost and nothing may be sent."""
     with ledger.write() as connection:
         now = ledger.now(connection)
-        change = update(records).where(*_is_held(claim), records.c.lease_until > now).values(in_doubt_at=now)
+        # From here on nobody knows what the target holds, until an answer says so.
+        intent = {"in_doubt_at": now, "delivered_hash": None}
+        change = update(records).where(*_is_held(claim), records.c.lease_until > now).values(intent)
         return connection.execute(change).rowcount == 1
 
 
+_CURRENT_COLUMNS = ("version", "note_shown", "note_lease_until", "in_doubt_at", "attempts", "priority")
+
+
 def finish(ledger: Ledger, claim: Claim, ending: Ending) -> bool:
-    """Write down how the attempt ended. False: a newer holder exists, and nothing of this attempt counts."""
+    """Write down how the attempt ended, and let go who waited for it.
+
+    False: a newer holder exists, and nothing of this attempt counts.
+    """
     with ledger.write() as connection:
         now = ledger.now(connection)
-        columns = (records.c[name] for name in ("version", "note_shown", "in_doubt_at", "attempts", "priority"))
+        # The parent is locked before the child, here as in its own finish: it lands either before we look or after.
+        if ending.waits_for and is_delivered(connection, ending.waits_for, lock=True):
+            ending = replace(ending, state=State.PENDING, due_in=timedelta(), told=None)
+        columns = (records.c[name] for name in _CURRENT_COLUMNS)
         current = (
             connection.execute(select(*columns).where(*_is_held(claim)).with_for_update()).mappings().one_or_none()
         )
         if current is None:
             return False
-        connection.execute(
-            update(records).where(records.c.id == claim.record_id).values(_ended(claim, ending, current, now))
-        )
+        values = _ended(claim, ending, current, now)
+        connection.execute(update(records).where(records.c.id == claim.record_id).values(values))
+        if ending.delivery:
+            _release_next(connection, ParentKey(claim.flow, claim.source_id), now)
+        if claim.parent and values["state"] not in (State.PENDING, State.WAITING):
+            _release_next(connection, claim.parent, now)
         if ending.counted:
             event = Event(claim.record_id, claim.version, ending.event, ending.detail)
             history.write(connection, [event], now=now)
         return True
+
+
+def is_delivered(connection: Connection, parent: ParentKey, *, lock: bool = False) -> bool:
+    """Whether the target holds the parent."""
+    query = select(records.c.target_id).where(records.c.flow == parent.flow, records.c.source_id == parent.source_id)
+    return connection.execute(query.with_for_update() if lock else query).scalar() is not None
+
+
+def forget_delivery(connection: Connection, parent: ParentKey, *, now: datetime) -> None:
+    """The target no longer holds what we delivered: it is due again, and its children wait for it."""
+    is_it = (records.c.flow == parent.flow, records.c.source_id == parent.source_id)
+    settled = records.c.state.in_((State.DONE, State.SKIPPED, State.REJECTED))
+    values = {"state": State.PENDING, "due_at": now, "target_id": None, "delivered_hash": None, "attempts": 0}
+    connection.execute(update(records).where(*is_it, settled).values(values))
+
+
+def _release_next(connection: Connection, parent: ParentKey, now: datetime) -> None:
+    """Let go the first of those that wait for the parent; each lets go the next, so they leave in their order."""
+    waiting = (
+        records.c.parent_flow == parent.flow,
+        records.c.parent_id == parent.source_id,
+        IS_WAITING,
+    )
+    first = select(func.min(records.c.id)).where(*waiting).scalar_subquery()
+    change = update(records).where(records.c.id == first, records.c.state == State.WAITING)
+    connection.execute(change.values(state=State.PENDING, due_at=now, attempts=0))
 
 
 def _is_held(claim: Claim) -> tuple[Any, ...]:
@@ -184,10 +189,14 @@ def _ended(claim: Claim, ending: Ending, current: RowMapping, now: datetime) -> 
         "in_doubt_at": (current["in_doubt_at"] or now) if ending.in_doubt else None,
     }
     values |= _stands(ending, current, now) if is_newest else _starts_over(ending, now)
+    if ending.waits_for:
+        values |= {"parent_flow": ending.waits_for.flow, "parent_id": ending.waits_for.source_id}
+    elif values["state"] is not State.PENDING:  # until then it still has others to let go
+        values |= {"parent_flow": None, "parent_id": None}
     if ending.delivery:
-        values |= _delivered(claim, ending.delivery, now)
+        values |= _delivered(claim, ending.delivery, now, is_newest=is_newest)
     if ending.told is not None and is_newest:
-        values |= _note(ending.told, current["note_shown"], now)
+        values |= _note(ending.told, current, now)
     return values
 
 
@@ -209,42 +218,48 @@ def _starts_over(ending: Ending, now: datetime) -> dict[str, Any]:
     return {"state": State.PENDING, "cause": None, "detail": None, "due_at": now + wait, "attempts": 0}
 
 
-def _delivered(claim: Claim, delivery: Delivery, now: datetime) -> dict[str, Any]:
+def _delivered(claim: Claim, delivery: Delivery, now: datetime, *, is_newest: bool) -> dict[str, Any]:
     return {
         "target_id": storable_text(delivery.target_id),
-        "delivered_hash": delivery.payload_hash,
+        # With a newer version or a resync about, the next attempt must not take this hash for a reason to do nothing.
+        "delivered_hash": delivery.payload_hash if is_newest else None,
         "delivered_version": claim.version,
         "delivered_at": now,
     }
 
 
-def _note(told: str, shown: str | None, now: datetime) -> dict[str, Any]:
+def _note(told: str, current: RowMapping, now: datetime) -> dict[str, Any]:
     text = storable_text(told)
-    return {"note_text": text, "note_due_at": None if text == shown else now, "note_attempts": 0}
+    # An older note that is being written just now will show after this moment, whatever was shown before.
+    is_shown = text == current["note_shown"] and current["note_lease_until"] is None
+    return {"note_text": text, "note_due_at": None if is_shown else now, "note_attempts": 0}
 
 
 def renew(ledger: Ledger, *, owner: str, lease: timedelta, record_ids: Collection[int], turns: Collection[str]) -> None:
     """Prolong the leases of these records and turns that `owner` still holds; an expired one stays expired."""
     with ledger.write() as connection:
         now = ledger.now(connection)
-        for table, is_held in ((records, records.c.id.in_(record_ids)), (flows, flows.c.name.in_(turns))):
-            is_mine = (table.c.lease_owner == owner, table.c.lease_until > now)
-            connection.execute(update(table).where(is_held, *is_mine).values(lease_until=now + lease))
+        # Flows before records, records by id: as everywhere, or two transactions would wait for each other.
+        for table, key, held in ((flows, flows.c.name, turns), (records, records.c.id, record_ids)):
+            mine = select(key).where(key.in_(held), table.c.lease_owner == owner, table.c.lease_until > now)
+            chosen = connection.execute(mine.order_by(key).with_for_update()).scalars().all()
+            connection.execute(update(table).where(key.in_(chosen)).values(lease_until=now + lease))
 
 
 def abandoned(connection: Connection, *, now: datetime, limit: int) -> Sequence[RowMapping]:
     """Running records whose lease ran out: their worker died, or hangs."""
     query = (
         select(*(records.c[name] for name in ("id", "flow", "version", "crashes", "in_doubt_at")))
-        .where(records.c.state == State.RUNNING, records.c.lease_until < now)
+        .where(IS_RUNNING, records.c.lease_until < now)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
     return connection.execute(query).mappings().all()
 
 
-def wake(connection: Connection, *, now: datetime) -> int:
+def wake(connection: Connection, *, now: datetime, limit: int = 1000) -> int:
     """Rejected and waiting records whose slow retry is due become pending; returns how many."""
-    asleep = (records.c.state.in_((State.REJECTED, State.WAITING)), records.c.due_at <= now)
-    change = update(records).where(*asleep).values(state=State.PENDING, priority=Priority.RETRY)
-    return connection.execute(change).rowcount
+    asleep = select(records.c.id).where(IS_ASLEEP, records.c.due_at <= now).order_by(records.c.id).limit(limit)
+    chosen = connection.execute(asleep.with_for_update(skip_locked=True)).scalars().all()
+    change = update(records).where(records.c.id.in_(chosen))
+    return connection.execute(change.values(state=State.PENDING, priority=Priority.RETRY)).rowcount

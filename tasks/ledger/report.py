@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, and_, func, select
 
 from tasks.ledger import history
 from tasks.ledger.database import Ledger
 from tasks.ledger.history import PastEvent
-from tasks.ledger.tables import IN_FLIGHT, State, flows, records
+from tasks.ledger.tables import IS_IN_FLIGHT, IS_PENDING, Priority, State, flows, records
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,10 @@ class FlowReport:
     notes_due: int
     completed_at: datetime | None
     is_polling: bool
+    turns: int
+    """How often it was polled, ever."""
+    has_open_window: bool
+    """Whether there is more to read of what was asked."""
     poll_error: str | None
     paused_by: str | None
     paused_reason: str | None
@@ -46,6 +50,7 @@ class RecordReport:
     attempts: int
     due_at: datetime | None
     is_in_doubt: bool
+    delivered_at: datetime | None
     note_text: str | None
     note_shown: str | None
     events: tuple[PastEvent, ...]
@@ -67,6 +72,8 @@ def of_flow(ledger: Ledger, name: str) -> FlowReport:
             oldest_due=None if oldest is None else now - oldest,
             notes_due=_notes_due(connection, name),
             is_polling=bool(row["lease_until"] and row["lease_until"] > now),
+            turns=row["fence"],
+            has_open_window=row["after_id"] is not None,
             **{key: row[key] for key in _FLOW_COLUMNS},
         )
 
@@ -80,16 +87,21 @@ def _by_state(connection: Connection, name: str) -> dict[str, int]:
 
 
 def _causes(connection: Connection, name: str) -> dict[tuple[str, str], int]:
-    unfinished = records.c.state.not_in((State.DONE, State.SKIPPED)) & records.c.cause.is_not(None)
-    query = select(records.c.state, records.c.cause, func.count()).where(records.c.flow == name, unfinished)
-    return {(s, c): n for s, c, n in connection.execute(query.group_by(records.c.state, records.c.cause))}
+    unfinished = [state for state in State if state not in (State.DONE, State.SKIPPED)]
+    query = (
+        select(records.c.state, records.c.cause, func.count())
+        .where(records.c.flow == name, records.c.state.in_(unfinished), records.c.cause.is_not(None))
+        .group_by(records.c.state, records.c.cause)
+    )
+    return {(state, cause): count for state, cause, count in connection.execute(query)}
 
 
 def _due(connection: Connection, name: str, now: datetime) -> tuple[int, datetime | None]:
-    is_due = (records.c.state == State.PENDING) & (records.c.due_at <= now)
-    due = or_(is_due, records.c.state.in_(IN_FLIGHT))
-    row = connection.execute(select(func.count(), func.min(records.c.due_at)).where(records.c.flow == name, due)).one()
-    return row[0], row[1]
+    waiting = (IS_PENDING, records.c.priority.in_(list(Priority)), records.c.due_at <= now)
+    columns = (func.count(), func.min(records.c.due_at))
+    due, oldest_due = connection.execute(select(*columns).where(records.c.flow == name, *waiting)).one()
+    moving, oldest_moving = connection.execute(select(*columns).where(records.c.flow == name, IS_IN_FLIGHT)).one()
+    return due + moving, min(filter(None, (oldest_due, oldest_moving)), default=None)
 
 
 def _notes_due(connection: Connection, name: str) -> int:
@@ -110,19 +122,20 @@ def of_record(ledger: Ledger, flow: str, source_id: str) -> RecordReport | None:
 
 
 _RECORD_COLUMNS = (
-    *("flow", "source_id", "state", "version", "delivered_version", "target_id"),
+    *("flow", "source_id", "state", "version", "delivered_version", "delivered_at", "target_id"),
     *("cause", "detail", "attempts", "due_at", "note_text", "note_shown"),
 )
 
 
 def unfinished_soon(ledger: Ledger, name: str, *, within: timedelta) -> int:
-    """Records and notes of the flow that are in flight or due within that time: what `--drain` waits for."""
+    """Records and notes of the flow that are in flight or due within that time: what `--drain` waits for.
+
+    Of a paused flow no record is, for nobody will take it; what was delivered still gets its note.
+    """
     with ledger.read() as connection:
         horizon = ledger.now(connection) + within
-        soon = or_(
-            records.c.state.in_(IN_FLIGHT),
-            (records.c.state == State.PENDING) & (records.c.due_at <= horizon),
-        )
-        notes_soon = records.c.note_due_at <= horizon
-        counts = [select(func.count()).where(records.c.flow == name, each) for each in (soon, notes_soon)]
+        soon: list[Any] = [records.c.note_due_at <= horizon]
+        if not connection.execute(select(flows.c.paused_by).where(flows.c.name == name)).scalar():
+            soon += [IS_IN_FLIGHT, and_(IS_PENDING, records.c.due_at <= horizon)]
+        counts = [select(func.count()).where(records.c.flow == name, each) for each in soon]
         return sum(connection.execute(count).scalar_one() for count in counts)

@@ -1,5 +1,6 @@
 """The way of a record through the engine, on both databases, with in-memory siblings of the outside."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -290,7 +291,7 @@ def test_a_refused_connection_pauses_the_flow_until_a_probe_passes(world):
 def test_an_operators_pause_stops_polls_and_deliveries_and_no_probe_ends_it(world):
     world.source.edit("1", ID="1", NAME="Анна")
     world.poll()
-    pauses.pause(world.runtime.ledger, "students", by="operator", reason="holidays")
+    pauses.pause(world.runtime.ledger, "students", reason="holidays")
     world.source.calls.clear()
     world.later(hours=1)
     upkeep.upkeep(world.runtime)
@@ -413,7 +414,7 @@ def test_resync_delivers_again_what_did_not_change(world):
 
 def test_resync_by_id_reads_what_the_ledger_never_saw(world):
     world.source.edit("7", ID="7", NAME="Анна")
-    world.source.rows["7"] = type(world.source.rows["7"])("7", {"ID": "7", "NAME": "Анна"}, world.flow.since)
+    world.source.rows["7"] = replace(world.source.rows["7"], created=world.flow.since - timedelta(days=1))
     world.run()
     assert world.target.held == {}
     resync.resync(world.runtime, "students", Choice(ids=("7",)))

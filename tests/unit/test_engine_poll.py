@@ -143,8 +143,9 @@ def test_a_page_that_shows_an_older_state_changes_nothing(world):
     turn = cursors.take_turn(
         world.runtime.ledger, "students", owner="x", lease=timedelta(seconds=9), every=timedelta(0), force=True
     )
-    seen = [world.flow.seen(old.id, old.fields, old.modified)]
-    cursors.store_page(world.runtime.ledger, turn, seen, turn.position, lease=timedelta(seconds=9))
+    seen = [world.flow.seen(old)]
+    lease, source_now = timedelta(seconds=9), world.source.clock
+    cursors.store_page(world.runtime.ledger, turn, seen, turn.position, lease=lease, source_now=source_now)
     world.work()
     assert names(world) == {"1": "новое"}
 

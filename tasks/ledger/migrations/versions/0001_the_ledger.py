@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("paused_reason", sa.Text(), nullable=True),
         sa.Column("paused_at", UtcDateTime(), nullable=True),
         sa.Column("probe_at", UtcDateTime(), nullable=True),
+        sa.Column("probe_wait", sa.Integer(), server_default="0", nullable=False),
         sa.Column("creates_held_until", UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("name"),
     )
@@ -57,6 +58,8 @@ def upgrade() -> None:
         sa.Column("delivered_version", sa.Integer(), nullable=True),
         sa.Column("delivered_hash", sa.String(length=64), nullable=True),
         sa.Column("delivered_at", UtcDateTime(), nullable=True),
+        sa.Column("parent_flow", sa.String(length=64), nullable=True),
+        sa.Column("parent_id", sa.String(length=128), nullable=True),
         sa.Column("note_text", sa.Text(), nullable=True),
         sa.Column("note_shown", sa.Text(), nullable=True),
         sa.Column("note_due_at", UtcDateTime(), nullable=True),
@@ -65,6 +68,7 @@ def upgrade() -> None:
         sa.Column("note_lease_until", UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("records_by_state", "records", ["flow", "state", "cause"], unique=False)
     op.create_index(
         "records_due",
         "records",
@@ -76,7 +80,7 @@ def upgrade() -> None:
     op.create_index(
         "records_in_flight",
         "records",
-        ["flow", "state", "queued_at"],
+        ["flow", "queued_at"],
         unique=False,
         postgresql_where=sa.text("state IN ('queued', 'running')"),
         sqlite_where=sa.text("state IN ('queued', 'running')"),
@@ -84,7 +88,7 @@ def upgrade() -> None:
     op.create_index(
         "records_leased",
         "records",
-        ["lease_owner", "lease_until"],
+        ["lease_until"],
         unique=False,
         postgresql_where=sa.text("state = 'running'"),
         sqlite_where=sa.text("state = 'running'"),
@@ -98,21 +102,29 @@ def upgrade() -> None:
         sqlite_where=sa.text("note_due_at IS NOT NULL"),
     )
     op.create_index(
+        "records_of_parent",
+        "records",
+        ["parent_flow", "parent_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'waiting'"),
+        sqlite_where=sa.text("state = 'waiting'"),
+    )
+    op.create_index(
         "records_retry",
         "records",
         ["due_at"],
         unique=False,
-        postgresql_where=sa.text("state IN ('rejected', 'waiting') AND due_at IS NOT NULL"),
-        sqlite_where=sa.text("state IN ('rejected', 'waiting') AND due_at IS NOT NULL"),
+        postgresql_where=sa.text("state IN ('rejected', 'waiting')"),
+        sqlite_where=sa.text("state IN ('rejected', 'waiting')"),
     )
     op.create_index("records_source", "records", ["flow", "source_id"], unique=True)
     op.create_index(
-        "records_unfinished",
+        "records_suspect",
         "records",
-        ["flow", "state", "cause"],
+        ["flow", "due_at"],
         unique=False,
-        postgresql_where=sa.text("state NOT IN ('done', 'skipped')"),
-        sqlite_where=sa.text("state NOT IN ('done', 'skipped')"),
+        postgresql_where=sa.text("crashes > 1"),
+        sqlite_where=sa.text("crashes > 1"),
     )
 
     op.create_table(

@@ -1,0 +1,192 @@
+"""Parents: a ticket needs its client first. One failed client holds its own tickets and nobody else's."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tasks import resync, upkeep
+from tasks.resync import Choice
+from tests import siblings
+
+
+@pytest.fixture
+def family(ledger, redis):
+    return siblings.build_family(ledger, redis)
+
+
+def sell(tickets, ticket_id, client_id, name="абонемент"):
+    tickets.source.edit(ticket_id, ID=ticket_id, NAME=name, CLIENT=client_id)
+
+
+def created(world):
+    return [key for verb, key in world.target.calls if verb == "create"]
+
+
+def test_a_ticket_follows_its_client(family):
+    students, tickets = family
+    students.source.edit("1", ID="1", NAME="Анна")
+    sell(tickets, "10", "1")
+    tickets.poll()
+    students.poll()
+    tickets.work()
+    assert tickets.target.held["10"]["client"] == "1"
+    assert tickets.source.notes == {"10": "Успешно"}
+
+
+def test_a_client_older_than_the_start_is_brought_on_demand(family):
+    students, tickets = family
+    students.source.edit("1", ID="1", NAME="Анна")
+    students.source.rows["1"] = replace(students.source.rows["1"], created=students.flow.since - timedelta(days=1))
+    students.run()
+    assert students.target.held == {}
+    sell(tickets, "10", "1")
+    tickets.run()
+    assert set(students.target.held) == {"1"}
+    assert set(tickets.target.held) == {"10"}
+
+
+def test_with_the_switch_off_an_old_client_is_not_brought_and_the_manager_is_told(ledger, redis):
+    students, tickets = siblings.build_family(ledger, redis, brings_parents=False)
+    students.source.edit("1", ID="1", NAME="Анна")
+    students.source.rows["1"] = replace(students.source.rows["1"], created=students.flow.since - timedelta(days=1))
+    sell(tickets, "10", "1")
+    students.run()
+    tickets.run()
+    assert students.target.held == {}
+    assert tickets.record("10").state == "waiting"
+    assert "students 1" in tickets.record("10").detail
+    assert tickets.source.notes["10"] == "Ожидает: контакт 1 ещё не передан (создан раньше начала синхронизации)"
+
+
+def test_with_the_switch_off_a_client_entered_by_hand_is_enough(ledger, redis):
+    students, tickets = siblings.build_family(ledger, redis, brings_parents=False)
+    students.target.held["1"] = {"key": "1", "name": "Анна"}
+    sell(tickets, "10", "1")
+    tickets.run()
+    assert set(tickets.target.held) == {"10"}
+
+
+def test_a_failed_client_holds_its_tickets_and_nobody_elses(family):
+    students, tickets = family
+    students.source.edit("1", ID="1", NAME="")
+    students.source.edit("2", ID="2", NAME="Мария")
+    for ticket_id, client_id in (("10", "1"), ("11", "2"), ("12", "1")):
+        sell(tickets, ticket_id, client_id)
+    students.run()
+    tickets.run()
+    assert set(tickets.target.held) == {"11"}
+    assert {tickets.record(n).state for n in ("10", "12")} == {"waiting"}
+    assert tickets.source.notes == {"11": "Успешно"}
+
+
+def test_mending_the_client_releases_its_tickets_in_order(family):
+    students, tickets = family
+    students.source.edit("1", ID="1", NAME="")
+    for n in range(10, 16):
+        sell(tickets, str(n), "1")
+    students.run()
+    tickets.run()
+    students.source.edit("1", NAME="Анна")
+    students.run()
+    assert created(tickets) == [str(n) for n in range(10, 16)]
+    assert set(tickets.source.notes.values()) == {"Успешно"}
+
+
+def test_a_ticket_that_waits_for_long_tells_its_manager(family):
+    students, tickets = family
+    students.source.edit("1", ID="1", NAME="")
+    sell(tickets, "10", "1")
+    students.run()
+    tickets.run()
+    assert tickets.source.notes == {}
+    tickets.later(hours=2)
+    upkeep.upkeep(tickets.runtime)
+    tickets.work()
+    assert tickets.source.notes["10"].startswith("Ожидает: контакт 1 ещё не передан (в нём ошибка")
+
+
+def test_a_ticket_of_a_deleted_contact_says_so_at_once(family):
+    _, tickets = family
+    sell(tickets, "10", "404")
+    tickets.run()
+    assert tickets.record("10").state == "waiting"
+    assert tickets.source.notes["10"] == "Ожидает: контакт 404 ещё не передан (не найден)"
+
+
+def test_a_ticket_of_a_merged_contact_goes_to_the_survivor(family):
+    students, tickets = family
+    students.source.edit("2", ID="2", NAME="Анна")
+    students.run()
+    sell(tickets, "10", "1")
+    tickets.poll()
+    # The merge points the deal to the survivor without marking it changed.
+    old = tickets.source.rows["10"]
+    tickets.source.rows["10"] = replace(old, fields={**old.fields, "CLIENT": "2"})
+    tickets.work()
+    assert tickets.target.held["10"]["client"] == "2"
+
+
+def test_a_sold_ticket_is_never_rewritten(family):
+    students, tickets = family
+    students.source.edit("1", ID="1", NAME="Анна")
+    sell(tickets, "10", "1")
+    students.run()
+    tickets.run()
+    tickets.source.edit("10", NAME="другой")
+    tickets.run()
+    assert tickets.target.held["10"]["name"] == "абонемент"
+    tickets.source.edit("10", NAME="")
+    tickets.run()
+    assert tickets.source.notes == {"10": "Успешно"}
+    assert created(tickets) == ["10"]
+
+
+def test_a_ticket_that_exists_already_is_taken_as_ours(family):
+    students, tickets = family
+    tickets.target.held["10"] = {"key": "10", "name": "старый"}
+    sell(tickets, "10", "1")
+    tickets.run()
+    assert tickets.record("10").state == "done"
+    assert created(tickets) == []
+
+
+def test_a_ticket_deleted_in_the_target_comes_back_by_a_resync(family):
+    students, tickets = family
+    students.source.edit("1", ID="1", NAME="Анна")
+    sell(tickets, "10", "1")
+    students.run()
+    tickets.run()
+    tickets.target.held.clear()
+    resync.resync(tickets.runtime, "tickets", Choice(ids=("10",)))
+    tickets.work()
+    assert set(tickets.target.held) == {"10"}
+
+
+def test_a_client_that_a_person_deleted_in_the_target_is_delivered_again_first(family):
+    students, tickets = family
+    students.source.edit("1", ID="1", NAME="Анна")
+    students.run()
+    students.target.held.clear()
+    sell(tickets, "10", "1")
+    tickets.run()
+    assert set(students.target.held) == {"1"}
+    assert set(tickets.target.held) == {"10"}
+
+
+def test_a_parent_that_lands_while_its_child_looks_for_it_is_not_missed(family):
+    students, tickets = family
+    students.source.edit("1", ID="1", NAME="")
+    students.run()
+    sell(tickets, "10", "1")
+    tickets.poll()
+    read = tickets.source.read
+
+    def land(ids, fields, conditions):
+        students.source.edit("1", NAME="Анна")
+        students.run()
+        return read(ids, fields, conditions)
+
+    tickets.source.read = land  # asked after the child has found its parent wanting
+    tickets.work()
+    assert set(tickets.target.held) == {"10"}
