@@ -10,7 +10,7 @@ accept_content = ["json"]
 task_ignore_result = True
 task_store_errors_even_if_ignored = False
 
-# Two queues, so that no backlog of records delays a poll or a tick.
+# Two queues, so that a poll or a tick waits behind no backlog; settings see to it that threads are left for them.
 task_default_queue = "parom"
 task_queues = (Queue("parom"), Queue("parom.sync"))
 task_routes = {"parom.sync": {"queue": "parom.sync"}}
@@ -24,7 +24,7 @@ worker_send_task_events = True
 task_send_sent_event = False
 
 # A tick is harmless twice and late, so beat needs no file that two beats would fight for.
-beat_scheduler = "celery.beat:Scheduler"
+beat_scheduler = "workers.beat:PatientScheduler"
 beat_max_loop_interval = 1
 
 # The ledger publishes a lost hint again within seconds; a publisher must never wait for a Redis that is away.
@@ -33,9 +33,9 @@ broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 broker_channel_error_retry = True
 broker_transport_options = {
-    "visibility_timeout": 300,
-    "unacked_restore_interval": 5,
-    "unacked_restore_throttle": 1,
+    # No list of unacknowledged messages: the ledger sends a lost hint again sooner, and kombu's way to restore them
+    # ends the worker when Redis goes away at the wrong moment (AttributeError in Channel.close, kombu 5.7.0).
+    "ack_emulation": False,
     "socket_timeout": 5,
     "socket_connect_timeout": 3,
     "socket_keepalive": True,

@@ -15,7 +15,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging
 
-from tasks import note, poll, resync, sync, upkeep
+from tasks import look, note, poll, resync, sync, upkeep
 from tasks.runtime import Runtime
 from workers import compose, logs
 from workers.hints import CeleryPublisher
@@ -50,7 +50,8 @@ app.add_defaults(_celery_settings)
 
 
 @setup_logging.connect
-def _set_up_logging(**_: Any) -> None:
+def set_up_logging(**_: Any) -> None:
+    """Log as PAROM_LOG_LEVEL and PAROM_LOG_FORMAT say, with every known secret masked."""
     level, form = os.environ.get("PAROM_LOG_LEVEL", "INFO"), os.environ.get("PAROM_LOG_FORMAT")
     for chatty in ("celery.app.trace", "celery.worker.strategy", "celery.beat"):
         logging.getLogger(chatty).setLevel(logging.WARNING)  # they name every task twice
@@ -71,6 +72,12 @@ def poll_task(flow: str, force: bool = False) -> None:  # noqa: FBT001, FBT002 -
 def sync_task(record_id: int) -> None:
     """Make one attempt for one record of the ledger."""
     sync.sync(working_runtime(), record_id)
+
+
+@app.task(name="parom.look")
+def look_task(flow: str) -> None:
+    """Read what the flow's source has hinted at."""
+    look.look(working_runtime(), flow)
 
 
 @app.task(name="parom.note")

@@ -1,15 +1,19 @@
 """Reads every section of `parom.toml` and finds all that is wrong, each thing once."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 from tasks.flow import FlowKind
 from workers.document import Document
 from workers.faults import Fault, suggestion
 from workers.schema import names_of, read
-from workers.sections import Basics, ConnectionKeys, FlowKeys, Tables
+from workers.sections import Basics, ConnectionKeys, FlowKeys, Tables, flow_keys
 from workers.substitution import Substitution
 from workers.urls import overrides, url_faults
+
+KEPT_FOR_TICKS = 8
+DEFAULT_WINDOW = next(each.default for each in fields(FlowKeys) if each.name == "window")
 
 Section = tuple[Any, Any]
 """An instance of ConnectionKeys or FlowKeys, and one of the dataclass that the system or the kind declares."""
@@ -40,6 +44,15 @@ class Checks:
         self._note(url_faults(self._written, self._meant))
         return basics
 
+    def capacity(self, threads: int) -> None:
+        """All windows together must leave threads for polls and ticks, or a slow target would stop them."""
+        windows = {name: table.get("window", DEFAULT_WINDOW) for name, table in self._flows.items()}
+        running = [windows[name] for name, table in self._flows.items() if table.get("enabled", True) is True]
+        needed = sum(window for window in running if isinstance(window, int)) + KEPT_FOR_TICKS
+        if threads < needed:
+            text = f"are fewer than all windows together and {KEPT_FOR_TICKS} for polls and ticks need ({needed})"
+            self._note([Fault(("threads",), text, "raise threads, or lower a window")])
+
     def connections(self) -> dict[str, Section]:
         return {name: self._connection(name, table) for name, table in self._connections.items()}
 
@@ -52,9 +65,12 @@ class Checks:
     def _flow(self, name: str, table: Mapping[str, Any]) -> Section:
         at = ("flows", name)
         parts = {kind: declared.options for kind, declared in self._kinds.items()}
-        keys, options = self._section(at, table, FlowKeys, choice="kind", parts=parts)
-        if kind := self._kinds.get(str(table.get("kind"))):
+        kind = self._kinds.get(str(table.get("kind")))
+        common = flow_keys(kind) if kind else FlowKeys
+        keys, options = self._section(at, table, common, choice="kind", parts=parts)
+        if kind:
             self._note(self._role_faults(table, kind), *at)
+            self._note(self._parent_faults(table, kind), *at)
             self._note(_status_faults(table, kind.reads(options) if options else ()), *at)
         return keys, options
 
@@ -86,6 +102,17 @@ class Checks:
                 yield Fault((role,), "names no connection", suggestion(name, self._connections))
             elif found != system and str(found) in self._systems:
                 yield Fault((role,), f"must be a connection of {system}, and this one is of {found}")
+
+    def _parent_faults(self, table: Mapping[str, Any], kind: FlowKind) -> Iterator[Fault]:
+        if kind.parent is None:
+            return
+        name = str(table.get("parent"))
+        parent = self._flows.get(name, {})
+        if parent.get("kind") != kind.parent.kind or parent.get("enabled") is False:
+            yield Fault(("parent",), f"names no enabled flow of kind {kind.parent.kind}", suggestion(name, self._flows))
+        for side in ("source", "target"):
+            if parent.get(side, table.get(side)) != table.get(side):
+                yield Fault(("parent",), f"names a flow with another {side}", "children live where their parents live")
 
     def _note(self, faults: Iterable[Fault], *at: str) -> None:
         """A later check often stumbles over what an earlier one has named already: such echoes are dropped."""

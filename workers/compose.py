@@ -95,7 +95,6 @@ def build_flows(settings: Settings, redis: Redis) -> dict[str, Flow]:
 
 def _build_flow(flow: FlowSettings, settings: Settings, connectors: Mapping[str, Connector]) -> Flow:
     kind = KINDS[flow.kind]
-    since = datetime.combine(flow.since, time(), settings.timezone)
     return Flow(
         name=flow.name,
         kind=kind,
@@ -105,11 +104,13 @@ def _build_flow(flow: FlowSettings, settings: Settings, connectors: Mapping[str,
         target_name=flow.target,
         target_connection=connectors[flow.target],
         every=flow.every,
-        since=since,
+        since=datetime.combine(flow.since, time(), settings.timezone),
         starts_at=flow.modified_since,
         overlap=flow.overlap,
         status_field=flow.status_field,
         success_note=flow.success_note,
         skipped_note=flow.skipped_note,
         window=flow.window,
+        parent_flow=flow.parent,
+        brings_parents=flow.brings_parents,
     )

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from celery import Celery
 
@@ -41,30 +41,37 @@ def drain(
 ) -> Drained:
     """Ask for one poll of every flow and wait for the work. Every moment `watch` sees the reports, `mend` may act."""
     began = time.monotonic()
-    with runtime.ledger.read() as connection:
-        since = runtime.ledger.now(connection)
+    turns_before = {name: report.of_flow(runtime.ledger, name).turns for name in runtime.flows}
     asked_at: dict[str, float] = {}
     for reports in _looks(runtime):
         watch(reports)
         mend()
-        unpolled = [each for each in reports if not _is_polled(each, since)]
+        unpolled = [each for each in reports if not _is_polled(each, turns_before[each.name])]
         for each in unpolled:
             # A message may be lost; a doubled one finds the turn taken.
             if not each.is_polling and time.monotonic() - asked_at.get(each.name, 0.0) > ASK_AGAIN:
                 app.send_task("parom.poll", (each.name, True))
                 asked_at[each.name] = time.monotonic()
-        if not unpolled and not any(report.unfinished_soon(runtime.ledger, each.name, within=SOON) for each in reports):
-            return Drained(reports, time.monotonic() - began)
+        if not unpolled and not _is_busy(runtime):
+            return Drained(_reports(runtime), time.monotonic() - began)
     raise AssertionError  # the looks never end by themselves
+
+
+def _is_busy(runtime: Runtime) -> bool:
+    return any(report.unfinished_soon(runtime.ledger, name, within=SOON) for name in runtime.flows)
+
+
+def _reports(runtime: Runtime) -> tuple[FlowReport, ...]:
+    return tuple(report.of_flow(runtime.ledger, name) for name in runtime.flows)
 
 
 def _looks(runtime: Runtime) -> Iterator[tuple[FlowReport, ...]]:
     while True:
-        yield tuple(report.of_flow(runtime.ledger, name) for name in runtime.flows)
+        yield _reports(runtime)
         time.sleep(LOOK_EVERY)
 
 
-def _is_polled(flow: FlowReport, since: datetime) -> bool:
-    """Read to the end, or ended for a reason that a person will be told."""
-    is_complete = flow.completed_at is not None and flow.completed_at >= since
-    return not flow.is_polling and bool(is_complete or flow.poll_error or flow.paused_by)
+def _is_polled(flow: FlowReport, turns_before: int) -> bool:
+    """Read to the end since we began, or ended for a reason that a person will be told."""
+    is_over = flow.turns > turns_before and not flow.is_polling and not flow.has_open_window
+    return is_over or bool(flow.turns > turns_before and flow.poll_error) or bool(flow.paused_by)

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from connectors.base import Secret
 from tasks.flow import FlowKind
 from workers.schema import has_default, is_required
-from workers.sections import Basics, ConnectionKeys, FlowKeys
+from workers.sections import Basics, ConnectionKeys, flow_keys
 from workers.toml import dotted, inline, pairs
 
 INTRODUCTION = """\
@@ -61,7 +61,9 @@ def render(systems: Mapping[str, type], kinds: Mapping[str, FlowKind]) -> str:
     for name, kind in kinds.items():
         path = ("flows", kind.instance)
         ends = {"kind": name, "source": kind.source_system, "target": kind.target_system}
-        lines += _table(path, [*_entries(FlowKeys, path, **ends), *_entries(kind.options, path)])
+        if kind.parent:
+            ends["parent"] = kinds[kind.parent.kind].instance
+        lines += _table(path, [*_entries(flow_keys(kind), path, **ends), *_entries(kind.options, path)])
     return "\n".join(lines)
 
 

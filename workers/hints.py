@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery
-from kombu.exceptions import OperationalError
+from kombu.exceptions import KombuError
 from redis import Redis, RedisError
 
 log = logging.getLogger("parom.hints")
@@ -26,6 +26,9 @@ class CeleryPublisher:
     def poll(self, flow: str) -> None:
         self._send("parom.poll", [(flow,)])
 
+    def look(self, flow: str) -> None:
+        self._send("parom.look", [(flow,)])
+
     def note(self, flow: str) -> None:
         self._send("parom.note", [(flow,)])
 
@@ -42,5 +45,5 @@ class CeleryPublisher:
             with self._app.producer_pool.acquire(block=True, timeout=5) as producer:
                 for args in calls:
                     self._app.send_task(task, args, producer=producer, retry=False)
-        except (OperationalError, RedisError, OSError) as error:
+        except (KombuError, RedisError, OSError) as error:
             log.warning("hints not sent: %s", type(error).__name__)

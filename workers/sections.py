@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tasks.flow import FlowKind
+
 SECOND = timedelta(seconds=1)
 
 
@@ -27,7 +29,7 @@ class Basics:
     )
     redis_url: str = field(default="embedded", repr=False, metadata=about("Redis 6.2 or later in production"))
     var: Path = field(default=Path("var"), metadata=about("folder, beside this file, of what Parom keeps on disk"))
-    threads: int = field(default=128, metadata=about("records at a time in one worker; waiting is cheap", min=1))
+    threads: int = field(default=200, metadata=about("records at a time in one worker; waiting is cheap", min=1))
     lease: timedelta = field(default=15 * SECOND, metadata=about("how long a record waits for a worker that died"))
     history_days: int = field(default=90, metadata=about("days for which attempts are remembered", min=1))
 
@@ -59,5 +61,18 @@ class FlowKeys:
     overlap: timedelta = field(default=120 * SECOND, metadata=about("how far a poll looks back for late changes"))
     success_note: str = field(default="Успешно", metadata=about("the note on a record that was delivered"))
     skipped_note: str = field(default="Успешно", metadata=about("the note on a record that need not be delivered"))
-    window: int = field(default=64, metadata=about("records of this flow in Redis at a time", min=1))
+    window: int = field(default=48, metadata=about("records of this flow in Redis at a time", min=1))
     enabled: bool = field(default=True, metadata=about("false stops the flow; it keeps what it knows"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChildFlowKeys(FlowKeys):
+    """Of a kind whose records need those of another flow first."""
+
+    parent: str = field(metadata=about("the flow that brings what these records need first"))
+    brings_parents: bool = field(default=True, metadata=about("fetch a parent that is older than its flow's since"))
+
+
+def flow_keys(kind: FlowKind) -> type[FlowKeys]:
+    """The keys that every flow of the kind has."""
+    return ChildFlowKeys if kind.parent else FlowKeys

@@ -33,6 +33,8 @@ class FlowSettings(FlowKeys):
     name: str
     options: Any
     modified_since: datetime
+    parent: str | None = None
+    brings_parents: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,8 @@ def load(
     document = read_document(Path(path or environ.get("PAROM_CONFIG") or "parom.toml"))
     checks = Checks(document, environ, systems=systems, kinds=kinds)
     basics, connections, flows = checks.basics(), checks.connections(), checks.flows()
+    if basics:
+        checks.capacity(basics.threads)
     if checks.faults:
         raise document.error(checks.faults)
     made = {

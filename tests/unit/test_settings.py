@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.base import Secret
+from tasks.flow import Parent
 from workers.faults import Problem
 from workers.settings import Settings, SettingsError, load
 
@@ -80,13 +81,17 @@ class Kind:
     options: type
     source_system: str
     target_system: str
+    parent: Parent | None = None
 
     def reads(self, options: PupilOptions) -> tuple[str, ...]:
         return (options.fields.name, options.fields.phone)
 
 
 SYSTEMS = {"portal": PortalConfig, "school": SchoolConfig}
-KINDS = {"pupils": Kind(PupilOptions, "portal", "school")}
+KINDS = {
+    "pupils": Kind(PupilOptions, "portal", "school"),
+    "sales": Kind(PupilOptions, "portal", "school", Parent("pupils", "client", "контакт")),
+}
 
 
 @pytest.fixture
@@ -130,11 +135,11 @@ def test_a_short_file_gets_the_documented_defaults(settings, tmp_path):
     assert made.database_url == f"sqlite:///{tmp_path}/var/parom.db"
     assert made.redis_url == "embedded"
     assert made.var == tmp_path / "var"
-    assert (made.threads, made.lease, made.history_days) == (128, timedelta(seconds=15), 90)
+    assert (made.threads, made.lease, made.history_days) == (200, timedelta(seconds=15), 90)
     flow = made.flows["students"]
     assert (flow.every, flow.overlap) == (timedelta(seconds=60), timedelta(seconds=120))
     assert (flow.success_note, flow.skipped_note) == ("Успешно", "Успешно")
-    assert (flow.window, flow.enabled) == (64, True)
+    assert (flow.window, flow.enabled) == (48, True)
 
 
 def test_connections_and_flows_are_of_their_systems_and_kinds_dataclasses(settings):
@@ -286,7 +291,7 @@ status_field = 5
         f"{path}:21: flows.others.source: is required (the connection that is read)",
         f"{path}:21: flows.others.target: is required (the connection that is written to)",
         f"{path}:21: flows.others.since: is required (what was created earlier is left alone)",
-        f"{path}:22: flows.others.kind: is not a known kind (known: pupils)",
+        f"{path}:22: flows.others.kind: is not a known kind (known: pupils, sales)",
         f"{path}:23: flows.others.status_field: expected text, found a whole number",
     ]
 
@@ -442,3 +447,42 @@ def test_an_address_in_brackets_and_quoted_names_do_not_confuse_the_lines(proble
         ("flows.two words.kind", 21),
         ("flows.two words.source", 20),
     }
+
+
+SALES = """
+[flows.sales]
+kind = "sales"
+source = "crm"
+target = "school"
+since = 2020-12-22
+status_field = "UF_CRM_SYNC_STATUS"
+"""
+
+
+def test_a_flow_whose_records_need_others_first_names_the_flow_that_brings_them(settings):
+    flow = settings(FILE + SALES + 'parent = "students"\n').flows["sales"]
+    assert (flow.parent, flow.brings_parents) == ("students", True)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("", "is required"),
+        ('parent = "studens"', "names no enabled flow of kind pupils"),
+        ('parent = "sales"', "names no enabled flow of kind pupils"),
+    ],
+)
+def test_a_missing_or_wrong_parent_is_named(settings, line, message):
+    with pytest.raises(SettingsError, match=message):
+        settings(FILE + SALES + line)
+
+
+def test_a_flow_that_needs_nobody_first_has_no_such_key(settings):
+    with pytest.raises(SettingsError, match="parent"):
+        settings(FILE.replace("[flows.students]\n", '[flows.students]\nparent = "students"\n'))
+
+
+def test_windows_that_leave_no_thread_for_polls_are_refused(settings):
+    with pytest.raises(SettingsError, match=r"threads: are fewer than all windows together .* need \(56\)"):
+        settings("threads = 40\n" + FILE)
+    assert settings("threads = 40\n" + FILE + "window = 32\n").threads == 40

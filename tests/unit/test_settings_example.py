@@ -72,6 +72,7 @@ class Kind:
     options: type = Options
     source_system: str = "account"
     target_system: str = "account"
+    parent: None = None
 
     def reads(self, options: Options) -> tuple[str, ...]:
         return (options.codes.name,)
@@ -108,7 +109,7 @@ def test_the_example_is_loaded_again_but_for_what_only_the_user_knows(tmp_path):
 def test_the_example_with_every_default_taken_from_its_comment_says_the_same(tmp_path):
     text = uncommented(render(SYSTEM_CONFIGS, EXAMPLE_KINDS)).replace('id = ""', 'id = "7"')
     made = loaded(tmp_path, text, SYSTEM_CONFIGS, EXAMPLE_KINDS)
-    assert made.threads == 128
+    assert made.threads == 200
     assert made.flows["people"].every == timedelta(seconds=60)
     assert made.flows["people"].options.rows == Options().rows
     assert made.flows["people"].options.codes == Options().codes

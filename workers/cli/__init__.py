@@ -15,6 +15,7 @@ COMMANDS = {
     "up": "run everything in one process tree",
     "worker": "work on records",
     "beat": "send the ticks",
+    "web": "receive webhooks",
     "flower": "watch the workers in a browser",
     "sandbox": "run stand-ins of the outside systems",
     "migrate": "bring the ledger to this release's shape",

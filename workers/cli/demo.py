@@ -6,23 +6,20 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 import requests
-from marshmallow import ValidationError
 from rich.console import Console
 
-from mappings.outcome import Mapped, told
-from tasks.flow import Flow
 from workers.app import app, runtime, settings
 from workers.cli.failures import WorkFailed
 from workers.cli.progress import shown_progress, summary
 from workers.cli.up import running
+from workers.cli.verify import Verdict, verify
 from workers.drain import drain
 from workers.processes import ProcessTree
 
@@ -54,10 +51,24 @@ group = {{ id = "10987", name = "Групповые занятия" }}
 individual = {{ id = "10988", name = "Индивидуальные занятия" }}
 
 [flows.students.branchoffices]
-online = {{ id = "2633", name = "+Он-лайн `МСК" }}
-gogolevsky = {{ id = "2634", name = "+ ЦДШ `МСК" }}
-skolkovo = {{ id = "2635", name = "+ СКОЛКОВО `МСК *" }}
+{branchoffices}
+
+[flows.tickets]
+kind = "bitrix24-deals-to-otmechalka-tickets"
+source = "crm"
+target = "school"
+parent = "students"
+since = 2020-12-22
+status_field = "{status_field}"
+ticket_pattern = "индивидуальные|групповые"
+
+[flows.tickets.branchoffices]
+{branchoffices}
 """
+BRANCHOFFICES = """\
+online = { id = "2633", name = "+Он-лайн `МСК" }
+gogolevsky = { id = "2634", name = "+ ЦДШ `МСК" }
+skolkovo = { id = "2635", name = "+ СКОЛКОВО `МСК *" }"""
 STATUS_FIELD = "UF_CRM_SYNC_STATUS"
 READY_SECONDS = 15
 
@@ -70,16 +81,18 @@ READY_SECONDS = 15
 @click.option("--stay/--exit", default=None, help="keep running at the end; default: if a person is watching")
 def demo(contacts: int, folder: Path, *, stay: bool | None) -> None:
     """Carry invented contacts between sandbox systems, verify every one, poll again: nothing is written."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     folder = folder.absolute()
     _empty(folder)
     outside = ProcessTree(folder / "log")
     try:
         sandbox = _open_sandbox(outside, folder)
         _configure(folder, sandbox)
-        seeded = sandbox.post("/seed", contacts=contacts)
-        count = seeded["contacts"]
-        console.print(f"[bold]Parom demo.[/] {count} invented contacts in a sandbox Bitrix24, none in otmechalka yet.")
+        sandbox.post("/seed", contacts=contacts, deals=contacts // 2)
+        console.print(
+            f"[bold]Parom demo.[/] {contacts} invented contacts and {contacts // 2} deals in a sandbox Bitrix24, "
+            "nothing in otmechalka yet."
+        )
         with running(log_folder=settings().var / "log") as mend:
             is_right = _carry(console, sandbox, mend)
             if sys.stdout.isatty() if stay is None else stay:
@@ -131,7 +144,9 @@ def _open_sandbox(tree: ProcessTree, folder: Path) -> Sandbox:
 
 
 def _configure(folder: Path, sandbox: Sandbox) -> None:
-    config = CONFIG.format(otmechalka=sandbox.addresses["otmechalka"], status_field=STATUS_FIELD)
+    config = CONFIG.format(
+        otmechalka=sandbox.addresses["otmechalka"], status_field=STATUS_FIELD, branchoffices=BRANCHOFFICES
+    )
     (folder / "parom.toml").write_text(config, encoding="utf-8")
     (folder / "webhook").write_text(sandbox.addresses["bitrix24"])
     (folder / "token").write_text(sandbox.addresses["otmechalka_token"])
@@ -148,69 +163,25 @@ def _carry(console: Console, sandbox: Sandbox, mend: Callable[[], None]) -> bool
     with shown_progress(console) as watch:
         drain(runtime(), app, watch=watch, mend=mend)
     again = sandbox.requests_so_far() - before
-    verdict = verify(runtime().flows["students"], sandbox)
-    _tell(console, verdict, before, again)
-    return first.is_clean and verdict.is_right and not _writes(again)
+    verdicts = [verify(flow, sandbox, settings().timezone) for flow in runtime().flows.values()]
+    _tell(console, verdicts, before, again)
+    return first.is_clean and all(each.is_right for each in verdicts) and not _writes(again)
 
 
 def _writes(requests_made: Counter[tuple[str, str]]) -> int:
     return sum(count for (_, kind), count in requests_made.items() if kind == "write")
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What the sandbox holds against what the mapping says it should hold."""
-
-    clients_right: int
-    clients_wrong: tuple[str, ...]
-    notes_right: int
-    notes_wrong: tuple[str, ...]
-
-    @property
-    def is_right(self) -> bool:
-        return not self.clients_wrong and not self.notes_wrong
-
-
-def verify(flow: Flow, sandbox: Sandbox) -> Verdict:
-    """Map every contact anew and compare: its client field by field, its note word by word."""
-    clients = {row["origin_id"]: row for row in sandbox.get("/store/otmechalka/clients")["rows"]}
-    contacts = [row for row in sandbox.get("/store/bitrix24/contacts")["rows"] if _is_ours(row, flow)]
-    clients_wrong, notes_wrong = [], []
-    for contact in contacts:
-        payload, note = _expected(contact, flow)
-        held = clients.pop(contact["ID"], None)
-        if (payload is None) != (held is None) or any((held or {}).get(k) != v for k, v in (payload or {}).items()):
-            clients_wrong.append(contact["ID"])
-        if contact.get(STATUS_FIELD) != note:
-            notes_wrong.append(contact["ID"])
-    clients_wrong += clients  # nobody's: they should not exist
-    right = len(contacts) - len(clients_wrong)
-    return Verdict(right, tuple(clients_wrong), len(contacts) - len(notes_wrong), tuple(notes_wrong))
-
-
-def _is_ours(contact: Mapping[str, Any], flow: Flow) -> bool:
-    return datetime.fromisoformat(contact["DATE_CREATE"]) >= flow.since
-
-
-def _expected(contact: Mapping[str, Any], flow: Flow) -> tuple[dict[str, Any] | None, str]:
-    try:
-        mapped = flow.mapping.map(contact, today=datetime.now(settings().timezone).date())
-    except ValidationError as error:
-        return None, told(error)
-    return (mapped.payload, flow.success_note) if isinstance(mapped, Mapped) else (None, flow.skipped_note)
-
-
-def _tell(console: Console, verdict: Verdict, first: Counter[tuple[str, str]], again: Counter[tuple[str, str]]) -> None:
+def _tell(
+    console: Console, verdicts: Sequence[Verdict], first: Counter[tuple[str, str]], again: Counter[tuple[str, str]]
+) -> None:
     console.print()
-    _mark(
-        console,
-        f"{verdict.clients_right} contacts: otmechalka holds exactly what the mapping says",
-        verdict.clients_wrong,
-    )
-    _mark(console, f"{verdict.notes_right} contacts show the right note in Bitrix24", verdict.notes_wrong)
-    _mark(
-        console, f"a second poll wrote nothing ({sum(again.values())} calls, {_writes(again)} writes)", _writes(again)
-    )
+    for each in verdicts:
+        text = f"{each.flow}: otmechalka holds exactly what the mapping makes of {len(each.right)} records"
+        _mark(console, text, each.wrong)
+        _mark(console, f"{each.flow}: every one of them shows the right note in Bitrix24", each.notes_wrong)
+    text = f"a second poll wrote nothing ({sum(again.values())} calls, {_writes(again)} writes)"
+    _mark(console, text, _writes(again))
     calls = Counter({system: 0 for system, _ in first})
     for (system, _), count in first.items():
         calls[system] += count

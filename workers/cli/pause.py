@@ -14,5 +14,5 @@ def pause(flow: str, reason: str) -> None:
     """Stop polling and delivering for FLOW; what runs ends, what waits waits."""
     built = runtime()
     require_flow(flow, built.flows)
-    pauses.pause(built.ledger, flow, by="operator", reason=reason)
+    pauses.pause(built.ledger, flow, reason=reason)
     click.echo(f"{flow} is paused; `parom resume {flow}` lets it run again")

@@ -28,7 +28,7 @@ def status(*, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     console.print(flows_table(reports))
     for line in advice(reports):
         console.print(line, markup=False)
@@ -69,15 +69,21 @@ def _advice(flow: FlowReport) -> list[str]:
         lines.append(f"{flow.name}: the last poll ended early: {flow.poll_error}")
     if flow.oldest_due and flow.oldest_due > timedelta(minutes=1):
         lines.append(
-            f"{flow.name}: {flow.due} records are due, the oldest for {flow.oldest_due.seconds} s: is a worker running?"
+            f"{flow.name}: {flow.due} records are due, the oldest for {_spoken(flow.oldest_due)}: is a worker running?"
         )
     lines += [_cause(flow.name, state, cause, count) for (state, cause), count in sorted(flow.causes.items())]
     return lines
 
 
+def _spoken(late: timedelta) -> str:
+    hours, seconds = divmod(int(late.total_seconds()), 3600)
+    return f"{hours} h {seconds // 60} min" if hours else f"{seconds // 60} min"
+
+
 _MEANS = {
     "invalid": "the manager corrects the contact in the CRM; the field «Статус синхронизации» says what",
     "rejected": "the target refused them; the CRM shows why. After a remedy there: parom resync {flow} --failed",
+    "parent": "what they belong to is not delivered yet; they follow by themselves when it is",
     "limit reached": "the target takes no more; make room there, creations go on by themselves",
     "unavailable": "the target or source was down; they are tried again by themselves",
     "in doubt": "a write was not answered; it is looked up and settled by itself",

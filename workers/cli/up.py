@@ -72,7 +72,7 @@ def _drain(mend: Callable[[], None]) -> int:
 
     from workers.cli.progress import shown_progress, summary
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     with shown_progress(console) as watch:
         drained: Drained = drain(runtime(), app, watch=watch, mend=mend)
     summary(console, drained)

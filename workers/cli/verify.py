@@ -1,0 +1,88 @@
+"""Verification against a sandbox: maps every entity anew and compares what both systems hold, field by field."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from marshmallow import ValidationError
+
+from mappings.outcome import Mapped, told
+from tasks.flow import Flow
+
+
+class Store(Protocol):
+    """The side door of a sandbox."""
+
+    def get(self, path: str) -> Any:
+        """The JSON that the path answers with."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Ids of source entities whose target entity or note is as it should be, or is not."""
+
+    flow: str
+    right: tuple[str, ...]
+    wrong: tuple[str, ...]
+    notes_wrong: tuple[str, ...]
+
+    @property
+    def is_right(self) -> bool:
+        return not self.wrong and not self.notes_wrong
+
+
+def verify(flow: Flow, store: Store, zone: ZoneInfo) -> Verdict:
+    """What the sandbox holds against what the mapping says it should hold; nothing may be there unasked."""
+    held = {row[flow.kind.key]: row for row in store.get(f"/store/otmechalka/{flow.kind.target_entity}")["rows"]}
+    right: list[str] = []
+    wrong: list[str] = []
+    notes_wrong: list[str] = []
+    for row in _ours(flow, store):
+        payload, note = expected(flow, row, zone)
+        (right if _is_equal(payload, held.pop(row["ID"], None)) else wrong).append(row["ID"])
+        if row.get(flow.status_field or "") != note:
+            notes_wrong.append(row["ID"])
+    return Verdict(flow.name, tuple(right), (*wrong, *held), tuple(notes_wrong))
+
+
+def expected(flow: Flow, row: Mapping[str, Any], zone: ZoneInfo) -> tuple[dict[str, Any] | None, str]:
+    """The payload that the target should hold, or None, and the note that the source should show."""
+    try:
+        mapped = flow.mapping.map(row, today=datetime.now(zone).date())
+    except ValidationError as error:
+        return None, told(error)
+    return (mapped.payload, flow.success_note) if isinstance(mapped, Mapped) else (None, flow.skipped_note)
+
+
+def _is_equal(payload: Mapping[str, Any] | None, held: Mapping[str, Any] | None) -> bool:
+    if payload is None or held is None:
+        return payload is held
+    return all(held.get(name) == value for name, value in payload.items())
+
+
+def _ours(flow: Flow, store: Store) -> Iterator[dict[str, Any]]:
+    for row in ROWS[flow.kind.source_entity](store):
+        meets = all(str(row.get(code)) in values for code, values in flow.mapping.conditions.items())
+        if meets and datetime.fromisoformat(row["DATE_CREATE"]) >= flow.since:
+            yield row
+
+
+def _contacts(store: Store) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = store.get("/store/bitrix24/contacts")["rows"]
+    return rows
+
+
+def _deals(store: Store) -> Iterator[dict[str, Any]]:
+    """As the connector shows them: with their product rows and the seller's name."""
+    users = {user["ID"]: user for user in store.get("/store/bitrix24/users")["rows"]}
+    products: dict[str, list[Any]] = {}
+    for product in store.get("/store/bitrix24/product_rows")["rows"]:
+        products.setdefault(str(product["OWNER_ID"]), []).append(product)
+    for deal in store.get("/store/bitrix24/deals")["rows"]:
+        seller = users.get(str(deal["ASSIGNED_BY_ID"]))
+        yield {**deal, "PRODUCT_ROWS": products.get(deal["ID"], []), "ASSIGNED_BY": seller}
+
+
+ROWS: Mapping[str, Callable[[Store], Any]] = {"contacts": _contacts, "deals": _deals}

@@ -1,0 +1,1 @@
+"""The HTTP side: what outside systems call, and what watches over us."""

@@ -1,0 +1,60 @@
+"""The web process: receivers of webhooks, health. Everything but health asks for a key; errors say nothing of us."""
+
+from http import HTTPStatus
+
+from flask import Flask, jsonify
+from flask.typing import ResponseReturnValue
+from redis import RedisError
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException
+
+from tasks.runtime import Runtime
+from workers.settings import Settings
+from workers.web import bitrix24_hooks
+
+LARGEST_BODY = 256 * 1024
+
+
+def create_app(settings: Settings, runtime: Runtime) -> Flask:
+    """A WSGI app over the process's runtime; holds no state of its own."""
+    app = Flask("parom")
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.config["MAX_FORM_MEMORY_SIZE"] = LARGEST_BODY
+    app.config["MAX_FORM_PARTS"] = 200
+    app.register_blueprint(bitrix24_hooks.blueprint(settings, runtime))
+    app.register_error_handler(HTTPException, _plainly)
+    app.add_url_rule("/healthz", view_func=_healthy)
+    app.add_url_rule("/readyz", view_func=lambda: _ready(runtime))
+    return app
+
+
+def _plainly(error: HTTPException) -> ResponseReturnValue:
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    return jsonify(error=HTTPStatus(status).phrase.lower()), status
+
+
+def _healthy() -> ResponseReturnValue:
+    """The process answers; nothing else is asked."""
+    return jsonify(ok=True)
+
+
+def _ready(runtime: Runtime) -> ResponseReturnValue:
+    """Whether what the process needs answers too."""
+    wrong = [name for name, check in (("redis", _ask_redis), ("ledger", _ask_ledger)) if not check(runtime)]
+    return jsonify(ok=not wrong, away=wrong), HTTPStatus.SERVICE_UNAVAILABLE if wrong else HTTPStatus.OK
+
+
+def _ask_redis(runtime: Runtime) -> bool:
+    try:
+        return bool(runtime.redis.ping())
+    except RedisError:
+        return False
+
+
+def _ask_ledger(runtime: Runtime) -> bool:
+    try:
+        with runtime.ledger.read() as connection:
+            return connection.execute(select(1)).scalar() == 1
+    except SQLAlchemyError:
+        return False
