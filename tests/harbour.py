@@ -3,15 +3,19 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import requests
 
 from tasks.ledger import Ledger, migrate, report
+from workers import compose
+from workers.cli.verify import verify
 from workers.embedded import EmbeddedRedis, die_with_parent
 
 CONFIG = """\
@@ -32,7 +36,8 @@ base_url = "{otmechalka}"
 token = "${{file:token}}"
 requests_per_second = 500.0
 burst = 500
-settle = "1s"
+deadline = "4s"
+settle = "4s"
 {school}
 
 [flows.students]
@@ -51,9 +56,26 @@ group = {{ id = "10987", name = "Групповые занятия" }}
 individual = {{ id = "10988", name = "Индивидуальные занятия" }}
 
 [flows.students.branchoffices]
-online = {{ id = "2633", name = "+Он-лайн `МСК" }}
-gogolevsky = {{ id = "2634", name = "+ ЦДШ `МСК" }}
-skolkovo = {{ id = "2635", name = "+ СКОЛКОВО `МСК *" }}
+{branchoffices}
+"""
+TICKETS = """
+[flows.tickets]
+kind = "bitrix24-deals-to-otmechalka-tickets"
+source = "crm"
+target = "school"
+parent = "students"
+since = 2020-12-22
+status_field = "UF_CRM_SYNC_STATUS"
+every = "{every}"
+ticket_pattern = "индивидуальные|групповые"
+
+[flows.tickets.branchoffices]
+{branchoffices}
+"""
+BRANCHOFFICES = """\
+online = { id = "2633", name = "+Он-лайн `МСК" }
+gogolevsky = { id = "2634", name = "+ ЦДШ `МСК" }
+skolkovo = { id = "2635", name = "+ СКОЛКОВО `МСК *" }
 """
 PATIENCE = 60.0
 
@@ -91,6 +113,12 @@ class Sandbox:
     def clients(self):
         return {row["origin_id"]: row for row in self.get("/store/otmechalka/clients")["rows"]}
 
+    def tickets(self):
+        return {row["origin_id"]: row for row in self.get("/store/otmechalka/tickets")["rows"]}
+
+    def deals(self):
+        return {row["ID"]: row for row in self.get("/store/bitrix24/deals")["rows"]}
+
     def contacts(self):
         return {row["ID"]: row for row in self.get("/store/bitrix24/contacts")["rows"]}
 
@@ -104,7 +132,8 @@ class Sandbox:
         return [(act["method"], act["key"]) for act in acts if act["kind"] == "write" and act["committed"]]
 
     def creations(self):
-        return [key for method, key in self.writes("otmechalka") if "create" in method or method.endswith("/clients/")]
+        """(entity's path, key) of every committed creation, doubled ones included."""
+        return [(method, key) for method, key in self.writes("otmechalka") if not method.endswith("{origin_id}/")]
 
     def stop(self):
         self.process.terminate()
@@ -143,6 +172,20 @@ class Harbour:
             self.start("beat")
         return started
 
+    def start_web(self):
+        """The web process on a free port; returns its address."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.start("web", "--listen", f"127.0.0.1:{port}")
+        return f"http://127.0.0.1:{port}"
+
+    def ready(self, address):
+        try:
+            return requests.get(f"{address}/readyz", timeout=2).ok
+        except requests.ConnectionError:
+            return False
+
     def run(self, *command, patience=120, **environ):
         """A `parom` command to its end; returns the finished process with its output as text."""
         return subprocess.run(
@@ -154,10 +197,10 @@ class Harbour:
             check=False,
         )
 
-    def settled(self, seen):
+    def settled(self, seen, flow="students"):
         """Whether `seen` records are known and none of them, nor a note, is still on its way."""
         try:
-            now = report.of_flow(self.ledger, "students")
+            now = report.of_flow(self.ledger, flow)
         except KeyError:
             return False  # no process has started yet
         is_open = any(now.by_state.get(state) for state in ("pending", "queued", "running"))
@@ -177,7 +220,18 @@ class Harbour:
 
 
 def open_harbour(
-    folder, database_url, *, contacts=0, crm="", school="", flow="", threads=64, every="2s", start_redis=True
+    folder,
+    database_url,
+    *,
+    contacts=0,
+    deals=0,
+    tickets=False,
+    crm="",
+    school="",
+    flow="",
+    threads=200,
+    every="2s",
+    start_redis=True,
 ):
     """A configured installation, its ledger migrated, its Redis running, nobody working yet."""
     sandbox = Sandbox(folder)
@@ -187,20 +241,33 @@ def open_harbour(
         "threads": threads,
         "every": every,
     }
-    config = CONFIG.format(**values, crm=crm, school=school, flow=flow)
+    form = CONFIG + TICKETS if tickets else CONFIG
+    config = form.format(**values, crm=crm, school=school, flow=flow, branchoffices=BRANCHOFFICES)
     (folder / "parom.toml").write_text(config)
     (folder / "webhook").write_text(sandbox.addresses["bitrix24"])
     (folder / "token").write_text(sandbox.addresses["otmechalka_token"])
     # Nothing outside shall save us from creating twice.
     sandbox.post("/switches/otmechalka", unique_origin_id=False)
     if contacts:
-        sandbox.post("/seed", contacts=contacts)
+        sandbox.post("/seed", contacts=contacts, **({"deals": deals} if deals else {}))
     ledger = Ledger(database_url)
     migrate.upgrade(ledger)
     redis = EmbeddedRedis(folder / "var")
     if start_redis:
         redis.start()
     return Harbour(folder, ledger, sandbox, redis)
+
+
+def assert_all_arrived(harbour):
+    """Every entity of every flow is where the mapping says, with its note, created once."""
+    settings = compose.read_settings(harbour.environ)
+    flows = compose.build_flows(settings, compose.connect_redis("redis://127.0.0.1:1/0"))
+    for flow in flows.values():
+        verdict = verify(flow, harbour.sandbox, settings.timezone)
+        assert verdict.right
+        assert (verdict.wrong, verdict.notes_wrong) == ((), ()), flow.name
+    doubled = [each for each, count in Counter(harbour.sandbox.creations()).items() if count > 1]
+    assert not doubled
 
 
 def kill(process):

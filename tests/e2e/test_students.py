@@ -1,45 +1,12 @@
 """The story of the flow `students`, with everything real: sandbox, Redis protocol, database, Celery worker and beat."""
 
 import json
-from collections import Counter
-from datetime import datetime
 
 import pytest
-from marshmallow import ValidationError
 
-from mappings.outcome import Mapped, told
-from tests.harbour import kill, wait_until
-from workers import compose
+from tests.harbour import assert_all_arrived, kill, wait_until
 
 both_databases = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
-
-
-def expectation(harbour):
-    """What the mapping says of every contact of the sandbox: its payload or None, and its note."""
-    settings = compose.read_settings(harbour.environ)
-    flow = compose.build_flows(settings, compose.connect_redis("redis://127.0.0.1:1/0"))["students"]
-    today = datetime.now(settings.timezone).date()
-    for contact in harbour.sandbox.contacts().values():
-        if contact["DATE_CREATE"] < "2020-12-22":
-            continue
-        try:
-            mapped = flow.mapping.map(contact, today=today)
-        except ValidationError as error:
-            yield contact, None, told(error)
-        else:
-            yield contact, (mapped.payload if isinstance(mapped, Mapped) else None), "Успешно"
-
-
-def assert_all_arrived(harbour):
-    clients = harbour.sandbox.clients()
-    expected = {contact["ID"]: payload for contact, payload, _ in expectation(harbour) if payload}
-    assert set(clients) == set(expected)
-    for key, payload in expected.items():
-        assert {name: clients[key][name] for name in payload} == payload
-    for contact, _, note in expectation(harbour):
-        assert contact["UF_CRM_SYNC_STATUS"] == note, contact["ID"]
-    doubled = {key: count for key, count in Counter(harbour.sandbox.creations()).items() if count > 1}
-    assert not doubled
 
 
 @both_databases
@@ -144,7 +111,7 @@ def test_a_wrong_configuration_is_refused_with_every_problem_at_once(harbour):
         assert "Traceback" not in refused.stderr
 
 
-@pytest.mark.outside(contacts=60, threads=16)
+@pytest.mark.outside(contacts=60)
 def test_no_secret_and_no_personal_data_is_logged(harbour):
     harbour.sandbox.post("/faults", system="otmechalka", match="POST", times=5, action="status", status=500)
     (worker,) = harbour.start_working()
