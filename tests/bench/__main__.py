@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def main():
     print(f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores\n")
     row("figure", "measured", "goal")
     calls_per_thousand()
+    calls_per_thousand_deals()
     delivered = delivered_per_second()
     bare = bare_tasks_per_second()
     for processes in (1, 4, 16):
@@ -58,6 +60,10 @@ def drain(opened):
     return opened.sandbox.journal()[before:]
 
 
+def per_thousand(calls, entities):
+    return f"{len(calls) * 1000 / entities:.1f}"
+
+
 def of(system, entries):
     return [entry for entry in entries if entry["system"] == system]
 
@@ -68,7 +74,7 @@ def calls_per_thousand():
         calls = of("bitrix24", drain(opened))
         lists = sum(entry["method"] == "crm.contact.list" for entry in calls)
         carried = sum(row["DATE_CREATE"] >= "2020-12-22" for row in opened.sandbox.contacts().values())
-        row(f"Bitrix24 calls for {carried} contacts under backlog", len(calls), "≤ 42")
+        row(f"Bitrix24 calls per 1,000 contacts under backlog ({carried})", per_thousand(calls, carried), "≤ 42")
         row("  lists + batches of notes + others", f"{lists} + {len(calls) - lists}")
         row("  refused by the portal", sum(entry["status"] >= 400 for entry in calls), "0")
         echoes = drain(opened)
@@ -77,6 +83,18 @@ def calls_per_thousand():
         drain(opened)
         opened.sandbox.post("/clock", advance_s=300)
         row("poll that finds nothing new: calls", len(drain(opened)), "1")
+
+
+def calls_per_thousand_deals():
+    """Calls to Bitrix24 for won deals under backlog: lists, product rows, sellers, notes."""
+    with harbour(contacts=50, deals=1130, tickets=True) as opened:
+        calls = of("bitrix24", drain(opened))
+        commands = Counter(command["method"] for entry in calls for command in entry["commands"])
+        deals = commands["crm.deal.productrows.get"]
+        others = sum(entry["method"] == "crm.contact.list" for entry in calls) + 1  # the contacts and their notes
+        row(f"Bitrix24 calls per 1,000 won deals under backlog ({deals})", per_thousand(calls[others:], deals), "≤ 65")
+        row("  of them lists", sum(entry["method"] == "crm.deal.list" for entry in calls))
+        row("  refused by the portal", sum(entry["status"] >= 400 for entry in calls), "0")
 
 
 def delivered_per_second():
