@@ -79,6 +79,18 @@ def test_a_deal_deleted_between_list_and_delivery_is_delivered_and_its_note_give
 
 
 @pytest.mark.outside(tickets=True)
+def test_a_deal_that_changes_while_its_page_is_read_is_sold_as_it_was_read(harbour):
+    deal = sell(harbour, enrol(harbour))
+    harbour.sandbox.post("/faults", system="bitrix24", match="batch", times=1, action="latency", before_s=2)
+    harbour.start_working()
+    wait_until(lambda: harbour.sandbox.get("/faults")["faults"][0]["hits"] == 1, "its product rows are being read")
+    harbour.sandbox.post(f"/bitrix24/deals/{deal}", fields={"UF_CRM_1490347942": 452})
+    wait_until(lambda: "kept" in harbour.run("history", "tickets", deal).stdout, "the change is seen and not carried")
+    assert harbour.sandbox.tickets()[deal]["payment_method"] == "CASH"
+    assert [key for method, key in harbour.sandbox.creations() if "tickets" in method] == [deal]
+
+
+@pytest.mark.outside(tickets=True)
 def test_a_ticket_of_a_merged_contact_goes_to_the_survivor(harbour):
     loser, winner = enrol(harbour, UF_CRM_1608028374=""), enrol(harbour)
     deal = sell(harbour, loser)
