@@ -172,12 +172,12 @@ class Harbour:
             self.start("beat")
         return started
 
-    def start_web(self):
-        """The web process on a free port; returns its address."""
+    def start_web(self, command="web"):
+        """The web process, or all of `up`, on a free port; returns its address."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        self.start("web", "--listen", f"127.0.0.1:{port}")
+        self.start(command, "--listen", f"127.0.0.1:{port}")
         return f"http://127.0.0.1:{port}"
 
     def ready(self, address):

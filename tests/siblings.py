@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from marshmallow import ValidationError
 
-from connectors.base import Found, Page, Row, WriteClass
+from connectors.base import Found, Health, Page, Row, WriteClass
 from connectors.errors import ParentMissing
 from mappings.outcome import FieldUse, Mapped, Skipped
 from tasks import look, note, poll, sync, upkeep
@@ -139,6 +139,9 @@ class MemoryConnector:
 
     def headroom(self):
         return self.room
+
+    def health(self):
+        return Health("closed", 0.0, 0.0)
 
     def probe(self):
         self.probes += 1

@@ -40,6 +40,7 @@ IS_QUEUED = text("state = 'queued'")
 IS_RUNNING = text("state = 'running'")
 IS_WAITING = text("state = 'waiting'")
 IS_IN_FLIGHT = text("state IN ('queued', 'running')")
+IS_SUSPECT = text("crashes > 1")
 IS_ASLEEP = text("state IN ('rejected', 'waiting')")
 
 records = Table(
@@ -93,7 +94,7 @@ for _name, _columns, _where in (
     ("records_leased", ("lease_until",), IS_RUNNING),
     ("records_retry", ("due_at",), IS_ASLEEP),
     ("records_of_parent", ("parent_flow", "parent_id", "id"), IS_WAITING),
-    ("records_suspect", ("flow", "due_at"), text("crashes > 1")),
+    ("records_suspect", ("flow", "due_at"), IS_SUSPECT),
     ("records_note_due", ("flow", "note_due_at"), text("note_due_at IS NOT NULL")),
 ):
     Index(_name, *(records.c[c] for c in _columns), postgresql_where=_where, sqlite_where=_where)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select, update
 
-from tasks.ledger.tables import IS_IN_FLIGHT, IS_PENDING, IS_QUEUED, Priority, State, records
+from tasks.ledger.tables import IS_IN_FLIGHT, IS_PENDING, IS_QUEUED, IS_SUSPECT, Priority, State, records
 
 
 def in_flight(connection: Connection, flow: str) -> int:
@@ -40,7 +40,7 @@ def suspect(connection: Connection, flow: str, *, now: datetime) -> int | None:
     """A due record whose worker died more than once: it must run alone, so that it is clear whose fault it is."""
     due = (
         select(records.c.id)
-        .where(records.c.flow == flow, records.c.crashes > 1, records.c.state == State.PENDING, records.c.due_at <= now)
+        .where(records.c.flow == flow, IS_SUSPECT, IS_PENDING, records.c.due_at <= now)
         .order_by(records.c.due_at)
         .limit(1)
     )

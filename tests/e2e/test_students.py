@@ -55,6 +55,25 @@ def test_the_commands_tell_what_happened(harbour):
     assert harbour.run("history", "pupils", "1").returncode == 2
 
 
+@pytest.mark.outside(contacts=20)
+def test_status_names_the_system_that_is_away_and_everything_arrives_when_it_is_back(harbour):
+    harbour.sandbox.post("/faults", system="otmechalka", match="", times=None, action="status", status=503)
+    harbour.start_working()
+    wait_until(lambda: "school did not answer lately" in harbour.run("status").stdout, "the breaker opens")
+    harbour.sandbox.session.delete(harbour.sandbox.addresses["admin"] + "/faults").raise_for_status()
+    wait_until(lambda: harbour.settled(18), "everything arrives", patience=110)
+    assert_all_arrived(harbour)
+
+
+@pytest.mark.outside(contacts=10, crm='application_token = "${file:application_token}"')
+def test_up_serves_the_web_side_when_webhooks_are_configured(harbour):
+    (harbour.folder / "application_token").write_text("invented-application-token")
+    harbour.redis.stop()
+    address = harbour.start_web("up")
+    wait_until(lambda: harbour.ready(address), "the web side answers")
+    wait_until(lambda: harbour.settled(8), "the contacts arrive")
+
+
 @pytest.mark.outside(contacts=10)
 def test_resync_sends_again_what_was_lost_in_the_target(harbour):
     harbour.start_working()

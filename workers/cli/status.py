@@ -1,12 +1,14 @@
 """`parom status`: how the flows stand, and what a person should do next."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
+from tasks.flow import Flow
 from tasks.ledger import report
 from tasks.ledger.report import FlowReport
 from workers.app import runtime
@@ -30,7 +32,7 @@ def status(*, as_json: bool) -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     console.print(flows_table(reports))
-    for line in advice(reports):
+    for line in [*advice(reports), *troubles(built.flows.values())]:
         console.print(line, markup=False)
 
 
@@ -56,6 +58,18 @@ def flows_table(reports: list[FlowReport]) -> "Table":
 def advice(reports: list[FlowReport]) -> list[str]:
     """What a person should know or do, one line each."""
     return [line for each in reports for line in _advice(each)]
+
+
+def troubles(flows: Iterable[Flow]) -> list[str]:
+    """Connections that nobody may call for the moment, one line each."""
+    connections = {flow.source_name: flow.source_connection for flow in flows}
+    connections |= {flow.target_name: flow.target_connection for flow in flows}
+    found = [(name, connection.health()) for name, connection in sorted(connections.items())]
+    return [
+        f"{name} did not answer lately (breaker {health.breaker}); it is tried again in {health.seconds:.0f} s"
+        for name, health in found
+        if health.breaker in ("open", "half-open")
+    ]
 
 
 def _advice(flow: FlowReport) -> list[str]:

@@ -17,13 +17,17 @@ from workers.cli.failures import WorkFailed
 from workers.drain import Drained, drain
 from workers.embedded import EmbeddedRedis
 from workers.processes import ProcessTree
+from workers.web import bitrix24_hooks
 
 
 @click.command()
 @click.option("--drain", "is_drain", is_flag=True, help="poll once, finish all due work, tell how it went, end")
-def up(*, is_drain: bool) -> None:
-    """Run everything on this machine: the embedded Redis if configured, a worker, beat."""
-    with running(log_folder=settings().var / "log" if is_drain else None) as mend:
+@click.option("--listen", default="127.0.0.1:8080", show_default=True, help="of the web process")
+def up(*, is_drain: bool, listen: str) -> None:
+    """Run everything on this machine: the embedded Redis if configured, worker, beat, and web if webhooks call us."""
+    has_callers = bool(bitrix24_hooks.tokens(settings())) and not is_drain
+    log_folder = settings().var / "log" if is_drain else None
+    with running(log_folder=log_folder, listen=listen if has_callers else None) as mend:
         if is_drain:
             raise SystemExit(_drain(mend))
         click.echo("running; Ctrl-C ends it", err=True)
@@ -33,9 +37,10 @@ def up(*, is_drain: bool) -> None:
 
 
 @contextmanager
-def running(*, log_folder: Path | None = None) -> Iterator[Callable[[], None]]:
-    """A migrated ledger, the embedded Redis if configured, a worker and a beat, until the block ends or Ctrl-C.
+def running(*, log_folder: Path | None = None, listen: str | None = None) -> Iterator[Callable[[], None]]:
+    """A migrated ledger, the embedded Redis if configured, a worker, a beat and, to `listen`, a web process.
 
+    They run until the block ends or Ctrl-C.
     Yields a function that starts again what has ended; call it now and then.
     """
     for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background job would ignore Ctrl-C's signal
@@ -54,6 +59,8 @@ def running(*, log_folder: Path | None = None) -> Iterator[Callable[[], None]]:
         runtime()
         tree.start("worker", [sys.executable, "-m", "workers.cli", "worker"])
         tree.start("beat", [sys.executable, "-m", "workers.cli", "beat"])
+        if listen:
+            tree.start("web", [sys.executable, "-m", "workers.cli", "web", "--listen", listen])
         yield mend
     except KeyboardInterrupt:
         click.echo("ending", err=True)

@@ -23,12 +23,12 @@ log = logging.getLogger("parom.web")
 def blueprint(settings: Settings, runtime: Runtime) -> Blueprint:
     """The receiver, for the connections that have an `application_token`."""
     made = Blueprint("bitrix24", __name__)
-    tokens = _tokens(settings)
+    known = tokens(settings)
 
     @made.post("/hooks/bitrix24/<connection>")
     def receive(connection: str) -> ResponseReturnValue:
         # An unknown connection and a wrong token look the same from outside.
-        if not is_from(tokens.get(connection, ""), request.form):
+        if not is_from(known.get(connection, ""), request.form):
             abort(HTTPStatus.FORBIDDEN)
         event = read_event(request.form)
         if event:
@@ -38,7 +38,8 @@ def blueprint(settings: Settings, runtime: Runtime) -> Blueprint:
     return made
 
 
-def _tokens(settings: Settings) -> Mapping[str, str]:
+def tokens(settings: Settings) -> Mapping[str, str]:
+    """By connection, the token that proves its portal."""
     configs = {name: connection.config for name, connection in settings.connections.items()}
     return {
         name: config.application_token
