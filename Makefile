@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .PHONY: help demo test check unit bench lock clean
 
 help:
-	@echo "make demo    500 invented contacts travel between sandbox systems, on this machine alone"
+	@echo "make demo    500 invented contacts and 250 deals travel between sandbox systems, on this machine alone"
 	@echo "make test    everything that is checked before a change lands"
 	@echo "make bench   the figures of docs/figures.md, measured anew"
 	@echo "make lock    resolve the dependencies again (needs uv)"

@@ -7,84 +7,23 @@ silence; a batch answers 200 when each of its commands failed; 503 means too man
 a renamed portal answers 302; what a list shows may be gone when its product rows are asked for.
 """
 
-import hashlib
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
-from connectors.base import FieldNeed, Finding, Health, Secret, TargetEntity
+from connectors.base import FieldNeed, Finding, Health, TargetEntity
 from connectors.bitrix24_batch import Batches
+from connectors.bitrix24_config import Bitrix24Config
 from connectors.bitrix24_enrich import AssignedBy, Enrichment, ProductRows
 from connectors.bitrix24_portal import Portal, section
 from connectors.bitrix24_source import ENTITIES, Bitrix24Source
-from connectors.budget import Rate
 from connectors.errors import ConnectorError
 
 if TYPE_CHECKING:
     from redis import Redis
 
-PLANS = {"standard": Rate(2.0, 40), "enterprise": Rate(5.0, 200)}
-"""The documented drain, and less than the documented burst: the vendor's bucket drains in steps of a second."""
 LARGEST_SKEW = timedelta(seconds=60)
-WEBHOOK = re.compile(r"https?://[^/@\s]+/rest/[0-9]+/[A-Za-z0-9]+/?")
-
-
-@dataclass(frozen=True)
-class Bitrix24Config:
-    """`[connections.*]` with `system = "bitrix24"`."""
-
-    webhook_url: Secret = field(metadata={"help": "the incoming webhook: https://PORTAL/rest/USER/SECRET/"})
-    application_token: Secret | None = field(
-        default=None,
-        metadata={"help": "of an outgoing webhook to /hooks/bitrix24/NAME, which makes changes travel at once"},
-    )
-    plan: Literal["standard", "enterprise"] = field(
-        default="standard", metadata={"help": "the portal's tariff, which sets how often it may be called"}
-    )
-    requests_per_second: float | None = field(
-        default=None, metadata={"help": "calls a second, instead of the plan's", "min": 0.01}
-    )
-    burst: int | None = field(default=None, metadata={"help": "calls at once, instead of the plan's", "min": 1})
-    egress: str = field(
-        default="", metadata={"help": "a name for the address we call from: portals count each address apart"}
-    )
-    operating_limit: timedelta = field(
-        default=timedelta(seconds=480), metadata={"help": "running time that a method may use in ten minutes"}
-    )
-    connect_timeout: timedelta = field(default=timedelta(seconds=5), metadata={"help": "to reach the portal"})
-    read_timeout: timedelta = field(
-        default=timedelta(seconds=65), metadata={"help": "between two parts of an answer; the portal gives up at 60 s"}
-    )
-    deadline: timedelta = field(default=timedelta(seconds=70), metadata={"help": "for a call with all its repeats"})
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """What the types cannot tell: the key, and what is wrong with its value."""
-        if not WEBHOOK.fullmatch(self.webhook_url):
-            yield "webhook_url", "must look like https://PORTAL/rest/USER/SECRET/, without a method's name"
-
-    @property
-    def host(self) -> str:
-        return urlsplit(self.webhook_url).netloc.lower()
-
-    @property
-    def account(self) -> str:
-        """Whose calls are counted together; holds no part of the secret."""
-        return "@".join(filter(None, ["bitrix24:" + self.host, self.egress]))
-
-    @property
-    def webhook(self) -> str:
-        """Whose running time is counted together, from whatever address it calls; tells nothing of the secret."""
-        path = urlsplit(self.webhook_url).path.strip("/")
-        return f"bitrix24:{self.host}#{hashlib.sha256(path.encode()).hexdigest()[:16]}"
-
-    @property
-    def rate(self) -> Rate:
-        plan = PLANS[self.plan]
-        return Rate(self.requests_per_second or plan.per_second, self.burst or plan.burst)
 
 
 class Bitrix24:

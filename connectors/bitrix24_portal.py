@@ -20,7 +20,7 @@ from connectors.http import Http
 if TYPE_CHECKING:
     from redis import Redis
 
-    from connectors.bitrix24 import Bitrix24Config
+    from connectors.bitrix24_config import Bitrix24Config
 
 RATE_PENALTY = 5.0
 """Seconds of silence after a 503: the vendor's bucket is full, and drains as fast as we would fill it again."""

@@ -15,7 +15,7 @@ from connectors.errors import ConnectorError, LimitReached, ParentMissing, Refus
 from connectors.http import Http
 
 if TYPE_CHECKING:
-    from connectors.otmechalka import OtmechalkaConfig
+    from connectors.otmechalka_config import OtmechalkaConfig
 
 THROTTLED_WAIT = 5.0
 LIMIT_STATUSES = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN)

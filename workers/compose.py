@@ -13,8 +13,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from connectors.base import Connector
-from connectors.bitrix24 import Bitrix24, Bitrix24Config
-from connectors.otmechalka import Otmechalka, OtmechalkaConfig
+from connectors.bitrix24 import Bitrix24
+from connectors.bitrix24_config import Bitrix24Config
+from connectors.otmechalka import Otmechalka
+from connectors.otmechalka_config import OtmechalkaConfig
 from tasks.flow import Flow
 from tasks.flows import KINDS
 from tasks.idempotency import IdempotencyKeys

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from connectors.base import Secret
-from connectors.bitrix24 import Bitrix24, Bitrix24Config
+from connectors.bitrix24 import Bitrix24
+from connectors.bitrix24_config import Bitrix24Config
 from connectors.errors import Throttled
 from tests.harbour import Sandbox
 from workers.compose import connect_redis

@@ -21,7 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from connectors import bitrix24_source, otmechalka_target
 from connectors.base import FieldNeed, Note, Secret, Window, WriteClass
-from connectors.bitrix24 import Bitrix24Config
+from connectors.bitrix24_config import Bitrix24Config
 from connectors.breaker import BreakerOpen
 from connectors.errors import (
     ConnectorError,
@@ -33,7 +33,7 @@ from connectors.errors import (
     Throttled,
     Transient,
 )
-from connectors.otmechalka import OtmechalkaConfig
+from connectors.otmechalka_config import OtmechalkaConfig
 from workers.compose import SYSTEMS
 
 LIMITS = {

@@ -13,7 +13,8 @@ import responses
 import time_machine
 
 from connectors.base import FieldNeed, Health, Note, Secret, Window
-from connectors.bitrix24 import Bitrix24, Bitrix24Config
+from connectors.bitrix24 import Bitrix24
+from connectors.bitrix24_config import Bitrix24Config
 from connectors.bitrix24_portal import Gone
 from connectors.errors import ConnectorError, Refused, Rejected, Throttled, Transient
 

