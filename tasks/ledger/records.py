@@ -159,9 +159,10 @@ def is_delivered(connection: Connection, parent: ParentKey, *, lock: bool = Fals
 def forget_delivery(connection: Connection, parent: ParentKey, *, now: datetime) -> None:
     """The target no longer holds what we delivered: it is due again, and its children wait for it."""
     is_it = (records.c.flow == parent.flow, records.c.source_id == parent.source_id)
-    settled = records.c.state.in_((State.DONE, State.SKIPPED, State.REJECTED))
-    values = {"state": State.PENDING, "due_at": now, "target_id": None, "delivered_hash": None, "attempts": 0}
-    connection.execute(update(records).where(*is_it, settled).values(values))
+    connection.execute(update(records).where(*is_it).values(target_id=None, delivered_hash=None))
+    # Any other state has its own way on: an attempt under way finds out, a parked one needs a person.
+    is_settled = records.c.state.in_((State.DONE, State.SKIPPED, State.REJECTED))
+    connection.execute(update(records).where(*is_it, is_settled).values(state=State.PENDING, due_at=now, attempts=0))
 
 
 def _release_next(connection: Connection, parent: ParentKey, now: datetime) -> None:

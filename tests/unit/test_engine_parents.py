@@ -174,6 +174,19 @@ def test_a_client_that_a_person_deleted_in_the_target_is_delivered_again_first(f
     assert set(tickets.target.held) == {"10"}
 
 
+def test_a_client_that_is_parked_and_deleted_in_the_target_makes_its_ticket_wait_and_not_hammer(family):
+    students, tickets = family
+    students.source.edit("1", ID="1", NAME="Анна")
+    students.run()
+    students.source.edit("1", NAME="bug")
+    students.run()
+    students.target.held.clear()
+    sell(tickets, "10", "1")
+    tickets.run()
+    assert tickets.record("10").state == "waiting"
+    assert created(tickets) == ["10"]
+
+
 def test_a_parent_that_lands_while_its_child_looks_for_it_is_not_missed(family):
     students, tickets = family
     students.source.edit("1", ID="1", NAME="")

@@ -70,7 +70,6 @@ def seen(world, *ids):
 
 
 def test_the_keeper_and_a_page_do_not_deadlock(world):
-    """renew: records, then flows; store_page: flows, then records."""
     ledger = world.runtime.ledger
     world.source.edit("1", ID="1", NAME="Анна")
     world.poll()
