@@ -44,7 +44,8 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path):
     process = demo(tmp_path / "demo", "--stay")
     wait_until(lambda: len(processes_of(tmp_path)) >= 5, "demo, sandbox, Redis, worker and beat run")
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    told, _ = process.communicate(timeout=60)
+    assert "Traceback" not in told
     wait_until(lambda: processes_of(tmp_path) == [], "everything has ended")
 
 

@@ -59,6 +59,15 @@ def test_up_starts_again_whatever_of_its_tree_is_killed(harbour):
     assert_all_arrived(harbour)
 
 
+@pytest.mark.outside(contacts=150)
+def test_a_drain_that_is_interrupted_does_not_claim_success(harbour):
+    harbour.redis.stop()
+    drain = harbour.start("up", "--drain")
+    wait_until(lambda: work_is_under_way(harbour), "writes are under way")
+    drain.terminate()
+    assert drain.wait(timeout=60) == 1
+
+
 @both_databases
 @pytest.mark.outside(contacts=150)
 def test_two_workers_and_two_beats_do_everything_once(harbour):

@@ -85,6 +85,7 @@ def demo(contacts: int, folder: Path, *, stay: bool | None) -> None:
     folder = folder.absolute()
     _empty(folder)
     outside = ProcessTree(folder / "log")
+    is_right = False  # and stays so if Ctrl-C ends it early
     try:
         sandbox = _open_sandbox(outside, folder)
         _configure(folder, sandbox)

@@ -34,6 +34,8 @@ def up(*, is_drain: bool, listen: str) -> None:
         while True:
             mend()
             time.sleep(1)
+    if is_drain:  # Ctrl-C ended it before it could tell
+        raise SystemExit(WorkFailed.exit_code)
 
 
 @contextmanager
