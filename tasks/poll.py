@@ -45,7 +45,7 @@ def _read(runtime: Runtime, flow: Flow, turn: Turn) -> Taken:
             if taken is None:
                 log.info("lost the turn to poll", extra={"flow": flow.name})
                 return total
-            total = Taken(*(a + b for a, b in zip(_counts(total), _counts(taken), strict=True)))
+            total += taken
             dispatch.dispatch(runtime, flow.name)
             if turn.position.after_id is None:
                 cursors.end_turn(runtime.ledger, turn)
@@ -56,10 +56,6 @@ def _read(runtime: Runtime, flow: Flow, turn: Turn) -> Taken:
     cursors.end_turn(runtime.ledger, turn, due_in=timedelta())
     runtime.publisher.poll(flow.name)
     return total
-
-
-def _counts(taken: Taken) -> tuple[int, int, int]:
-    return taken.new, taken.changed, taken.unchanged
 
 
 def _read_page(runtime: Runtime, flow: Flow, turn: Turn) -> tuple[Turn, Taken | None]:

@@ -15,6 +15,7 @@ import requests
 
 from tasks.ledger import Ledger, migrate, report
 from workers import compose
+from workers.cli.demo import BRANCHOFFICES
 from workers.cli.verify import verify
 from workers.embedded import EmbeddedRedis, die_with_parent
 
@@ -71,11 +72,6 @@ ticket_pattern = "индивидуальные|групповые"
 
 [flows.tickets.branchoffices]
 {branchoffices}
-"""
-BRANCHOFFICES = """\
-online = { id = "2633", name = "+Он-лайн `МСК" }
-gogolevsky = { id = "2634", name = "+ ЦДШ `МСК" }
-skolkovo = { id = "2635", name = "+ СКОЛКОВО `МСК *" }
 """
 PATIENCE = 60.0
 

@@ -38,6 +38,9 @@ class Taken:
     changed: int = 0
     unchanged: int = 0
 
+    def __add__(self, other: "Taken") -> "Taken":
+        return Taken(self.new + other.new, self.changed + other.changed, self.unchanged + other.unchanged)
+
 
 def fingerprint(value: Any) -> str:
     """SHA-256 of the value's canonical JSON, in hex; equal for equal content whatever the order of its keys."""
