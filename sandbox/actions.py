@@ -1,13 +1,14 @@
 """What an armed fault does to a request: one function per action, its keywords are its parameters."""
 
 import inspect
+import json as json_text
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox import delivery
 from sandbox.system import System
-from sandbox.wire import Response, html_response, json_response
+from sandbox.wire import JSON_TYPE, Response, html_response, json_response
 
 DEFAULT_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><center>nginx</center></body></html>"
 
@@ -113,6 +114,36 @@ def _throttle(*, retry_after_s: int = 1) -> Effect:
     return Effect(is_handled=False, remake=lambda system, _: system.throttled(retry_after_s))
 
 
+def _repeat_rows(*, unless_has: str | None = None) -> Effect:
+    """Pages whose rows moved between two reads: every list of rows reversed, then its first half once more.
+
+    A row is an object with an "ID", and what a row holds (its phones) stays as it is, as do `next` and `total`. A page
+    may so come to 75 rows, more than Bitrix24's 50. Lists whose rows have the field `unless_has` stay as they are:
+    "OWNER_TYPE" spares the product rows of deals, which are a deal's content and no page.
+    """
+
+    def remake(_system: System, response: Response) -> Response:
+        if response.content_type != JSON_TYPE:
+            return response
+        repeated = _with_rows_repeated(json_text.loads(response.body), unless_has)
+        return replace(response, body=json_text.dumps(repeated).encode())
+
+    return Effect(remake=remake)
+
+
+def _with_rows_repeated(value: Any, unless_has: str | None) -> Any:
+    if isinstance(value, dict) and "ID" not in value:
+        return {name: _with_rows_repeated(item, unless_has) for name, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    if not value or not all(isinstance(item, dict) and "ID" in item for item in value):
+        return [_with_rows_repeated(item, unless_has) for item in value]
+    if any(unless_has in row for row in value):
+        return value
+    turned = value[::-1]
+    return turned + turned[: (len(turned) + 1) // 2]
+
+
 ACTIONS: dict[str, Callable[..., Effect]] = {
     "latency": _latency,
     "status": _status,
@@ -129,6 +160,7 @@ ACTIONS: dict[str, Callable[..., Effect]] = {
     "redirect": _redirect,
     "revoke": _revoke,
     "throttle": _throttle,
+    "repeat_rows": _repeat_rows,
 }
 # These, and whatever is left to chance, happen until somebody disarms them.
 UNTIL_DISARMED = {"revoke"}

@@ -1,4 +1,4 @@
-"""The side channel that no vendor has: seed, edit as a human, read stores and journal, arm faults, move the clock."""
+"""The side channel that no vendor has: seed, edit as a human, read what was kept, arm faults, move the clock."""
 
 import dataclasses
 import json
@@ -128,6 +128,17 @@ def _journal_summary(asked: Asked) -> Any:
     return asked.world.journal.summary()
 
 
+def _chronicle(asked: Asked) -> Any:
+    given = asked.given
+    versions = asked.world.chronicle.since(
+        int(given.get("since", 0)),
+        system=given.get("system"),
+        entity=given.get("entity"),
+        limit=int(given.get("limit", 10_000)),
+    )
+    return {"entries": [version.as_json() for version in versions]}
+
+
 def _arm(asked: Asked) -> Any:
     if asked.given.get("system") not in asked.world.systems:
         raise ValueError(f"system must be one of {list(asked.world.systems)}")
@@ -203,6 +214,7 @@ ROUTES: list[tuple[str, re.Pattern[str], Callable[[Asked], Any]]] = [
         ("GET", r"/store/(\w+)/(\w+)", _store),
         ("GET", r"/journal", _journal),
         ("GET", r"/journal/summary", _journal_summary),
+        ("GET", r"/chronicle", _chronicle),
         ("POST", r"/faults", _arm),
         ("GET", r"/faults", _armed),
         ("DELETE", r"/faults", _disarm),

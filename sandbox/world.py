@@ -1,4 +1,4 @@
-"""The composition root: every system with its listener, and the clock, journal and faults that they share."""
+"""The composition root: every system with its listener, and what they share: clock, journal, chronicle, faults."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from sandbox import delivery
 from sandbox.bitrix24.portal import OWNER, Portal
+from sandbox.chronicle import Chronicle
 from sandbox.clock import Clock
 from sandbox.faults import Faults
 from sandbox.journal import Journal
@@ -22,6 +23,7 @@ class World:
 
     clock: Clock = field(default_factory=Clock)
     journal: Journal = field(default_factory=Journal)
+    chronicle: Chronicle = field(default_factory=Chronicle)
     faults: Faults = field(default_factory=Faults)
     kinds: dict[str, str] = field(default_factory=dict)
     deal_kinds: dict[str, str] = field(default_factory=dict)
@@ -29,8 +31,8 @@ class World:
     school: School = field(init=False)
 
     def __post_init__(self) -> None:
-        self.portal = Portal(self.clock)
-        self.school = School(self.clock)
+        self.portal = Portal(self.clock, self.chronicle)
+        self.school = School(self.clock, self.chronicle)
 
     @property
     def systems(self) -> dict[str, System]:
@@ -44,6 +46,7 @@ class World:
         for system in self.systems.values():
             system.reset()
         self.journal.reset()
+        self.chronicle.reset()
 
 
 class Sandbox:

@@ -74,7 +74,7 @@ def _productrows_set(portal: "Portal", params: Params) -> Result:
     deal = row_of(portal, DEALS, params)
     given = [row for row in items_of(params.get("rows")) if isinstance(row, dict)]
     rows = [portal.product_row(row, deal.id) for row in given]
-    portal.store.product_rows[deal.id] = rows
+    portal.store.put_product_rows(deal.id, rows)
     if deal.values.get("IS_MANUAL_OPPORTUNITY") != "Y":
         deal.put("OPPORTUNITY", opportunity(rows))
     if portal.switches.productrows_touch:

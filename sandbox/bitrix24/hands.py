@@ -24,12 +24,12 @@ class Hands:
 
     def create(self, plural: str, fields: dict[str, Any]) -> dict[str, Any]:
         """`ID`, dates and authors may be given, `PRODUCT_ROWS` with a deal."""
-        with self._portal.lock:
+        with self._portal.commit("person"):
             return self._create(ENTITIES[plural], fields, self._portal.context(HUMAN))
 
     def create_many(self, plural: str, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Rows that were there before the story begins: no event tells of them."""
-        with self._portal.lock:
+        with self._portal.commit("person"):
             context = replace(self._portal.context(HUMAN), announce=lambda *_: None)
             return [self._create(ENTITIES[plural], fields, context) for fields in given]
 
@@ -42,7 +42,7 @@ class Hands:
     def edit(self, plural: str, row_id: int, fields: dict[str, Any]) -> dict[str, Any]:
         """Fields replaced as a whole; DATE_MODIFY is now and MODIFY_BY_ID a person unless given."""
         entity = ENTITIES[plural]
-        with self._portal.lock:
+        with self._portal.commit("person"):
             context = self._portal.context(HUMAN)
             row = context.store.table(entity).rows[row_id]
             values = writes.as_given(entity, fields, context)
@@ -54,12 +54,12 @@ class Hands:
             return context.store.table(entity).shown(row)
 
     def delete(self, plural: str, row_id: int) -> None:
-        with self._portal.lock:
+        with self._portal.commit("person"):
             writes.remove(ENTITIES[plural], row_id, self._portal.context(HUMAN))
 
     def merge(self, loser_id: int, winner_id: int) -> dict[str, Any]:
         """Two contacts that are one person become one."""
-        with self._portal.lock:
+        with self._portal.commit("person"):
             context = self._portal.context(HUMAN)
             return context.store.tables["contact"].shown(merge(loser_id, winner_id, context))
 
@@ -67,6 +67,6 @@ class Hands:
         if "PRODUCT_ROWS" not in fields:
             return
         rows = [self._portal.product_row(given, deal.id) | given for given in fields["PRODUCT_ROWS"]]
-        self._portal.store.product_rows[deal.id] = rows
+        self._portal.store.put_product_rows(deal.id, rows)
         if "OPPORTUNITY" not in fields:
             deal.put("OPPORTUNITY", opportunity(rows))

@@ -2,7 +2,8 @@
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
@@ -24,6 +25,7 @@ from sandbox.bitrix24.switches import Switches
 from sandbox.bitrix24.table import Row
 from sandbox.bitrix24.values import to_int
 from sandbox.bitrix24.writes import Context
+from sandbox.chronicle import Chronicle, Who
 from sandbox.clock import Clock
 from sandbox.switches import switched
 from sandbox.wire import Request, Response, Trace, json_response
@@ -46,8 +48,9 @@ class Portal:
 
     name = "bitrix24"
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, chronicle: Chronicle) -> None:
         self.clock = clock
+        self._chronicle = chronicle
         self.lock = threading.RLock()
         self.events = Outgoing(clock)
         self.reset()
@@ -63,8 +66,17 @@ class Portal:
     def stop(self) -> None:
         self.events.stop()
 
-    def switch(self, changes: dict[str, Any]) -> None:
+    @contextmanager
+    def commit(self, who: Who) -> Iterator[None]:
+        """The lock, and on leaving it one commit of whatever changed: a refusal halfway takes nothing back."""
         with self.lock:
+            try:
+                yield
+            finally:
+                self._chronicle.record(self.name, who, self.store.changes())
+
+    def switch(self, changes: dict[str, Any]) -> None:
+        with self.commit("person"):
             turned = switched(self.switches, changes)
             zone(turned.user_offset)
             if turned.server_offset != self.switches.server_offset:
@@ -187,7 +199,7 @@ class Portal:
         if method.scope and method.scope not in self.switches.scopes:
             raise errors.missing_scope(self.switches.missing_scope_status, is_nested=is_nested)
         self._operating.admit(name, self.switches)
-        with self.lock:
+        with self.commit("api"):
             result = method.run(self, params)
         if not is_nested or self.switches.batch_charges != "batch":
             self._operating.charge(name, self.switches.operating_cost_s)

@@ -11,9 +11,12 @@ from sandbox.bitrix24.schemas import STAGE_HISTORY, USER
 from sandbox.bitrix24.switches import Switches
 from sandbox.bitrix24.table import Table
 from sandbox.bitrix24.users import staff_rows
+from sandbox.chronicle import Change
 from sandbox.system import UnknownEntity
 
 FIRST_ID = 1000
+# What /store calls the rows of a table.
+PLURALS = {entity.name: plural for plural, entity in ENTITIES.items()} | {"user": "users"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Store:
         self.configure(Switches())
         for user_id, values in staff_rows().items():
             self.tables["user"].add(values, born=0.0, row_id=user_id)
+        # The staff was there before anything happened.
+        self.changes()
 
     def configure(self, switches: Switches) -> None:
         for table in self.tables.values():
@@ -57,6 +62,19 @@ class Store:
             raise UnknownEntity(plural)
         return [table.shown(table.rows[row_id]) for row_id in table.ids]
 
+    def changes(self) -> list[Change]:
+        """What became of rows since the last call, each as it is now; a deal comes with its `PRODUCT_ROWS`."""
+        return [
+            Change(PLURALS.get(name, name), str(row_id), verb, None if verb == "deleted" else self._state(name, row_id))
+            for name, table in self.tables.items()
+            if table.changed
+            for row_id, verb in table.take_changed().items()
+        ]
+
+    def put_product_rows(self, deal_id: int, rows: list[dict[str, Any]]) -> None:
+        self.product_rows[deal_id] = rows
+        self.table(DEALS).rows[deal_id].mark()
+
     def remove(self, entity: Entity, row_id: int, *, unbinds_deals: bool) -> None:
         """The row and what hangs on it; raises KeyError."""
         self.table(entity).remove(row_id)
@@ -69,6 +87,11 @@ class Store:
                 self.unlink_everywhere(self.contacts_of_deals, row_id)
         if entity is COMPANIES:
             self.unlink_everywhere(self.companies_of_contacts, row_id)
+
+    def _state(self, name: str, row_id: int) -> dict[str, Any]:
+        table = self.tables[name]
+        shown = table.shown(table.rows[row_id])
+        return shown | {"PRODUCT_ROWS": self.product_rows.get(row_id, [])} if name == DEALS.name else shown
 
     def unlink_everywhere(self, relation: Relation, far_id: int) -> None:
         near_ids = relation.far.others(far_id)

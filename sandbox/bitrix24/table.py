@@ -7,18 +7,23 @@ from typing import Any
 from sandbox.bitrix24.fields import Field
 from sandbox.bitrix24.switches import Switches
 from sandbox.bitrix24.values import comparable, empty
+from sandbox.chronicle import Verb
 
 _ABSENT: Any = object()
 
 
 class Row:
-    """`values` are as the API shows them; `parsed` caches what they compare as and forgets a field that is written."""
+    """`values` are as the API shows them; `parsed` caches what they compare as and forgets a field that is written.
 
-    __slots__ = ("born", "id", "parsed", "values")
+    `changed` is its table's: whoever writes a row cannot forget to say so.
+    """
 
-    def __init__(self, row_id: int, values: dict[str, Any], *, born: float) -> None:
+    __slots__ = ("born", "changed", "id", "parsed", "values")
+
+    def __init__(self, row_id: int, values: dict[str, Any], *, born: float, changed: dict[int, Verb]) -> None:
         self.id = row_id
         self.born = born
+        self.changed = changed
         self.values: dict[str, Any] = {}
         self.parsed: dict[str, Any] = {"ID": row_id}
         for code, value in values.items():
@@ -33,7 +38,12 @@ class Row:
             self.values.pop(code, None)
         else:
             self.values[code] = value
+        self.mark()
         return True
+
+    def mark(self) -> None:
+        """It was saved, be it as it was before."""
+        self.changed.setdefault(self.id, "updated")
 
 
 class Table:
@@ -44,21 +54,27 @@ class Table:
         self.rows: dict[int, Row] = {}
         self.ids: list[int] = []
         self.next_id = first_id
+        self.changed: dict[int, Verb] = {}
         self._empties: dict[str, Any] = {}
-        self._shown = [field.code for field in schema.values() if not field.is_write_only]
+        self._blank: dict[str, Any] = {}
 
     def configure(self, switches: Switches) -> None:
         """Empty values are shown as the switches say, also in rows that exist already."""
         self._step = switches.id_step
         self._empties = {code: empty(field, switches) for code, field in self.schema.items()}
         self._shows_empty_multifields = switches.empty_multifield == "list"
+        before, self._blank = self._blank, self._shown_blank()
+        if before != self._blank:
+            for row in self.rows.values():
+                row.mark()
 
     def add(self, values: dict[str, Any], *, born: float, row_id: int | None = None) -> Row:
         """A new row under the next id, or under `row_id`; raises ValueError when that id is taken."""
         row_id = self.next_id if row_id is None else row_id
         if row_id in self.rows:
             raise ValueError(f"id {row_id} exists")
-        row = Row(row_id, values, born=born)
+        self.changed[row_id] = "created"
+        row = Row(row_id, values, born=born, changed=self.changed)
         self.rows[row_id] = row
         insort(self.ids, row_id)
         self.next_id = max(self.next_id, row_id + self._step)
@@ -67,6 +83,7 @@ class Table:
     def remove(self, row_id: int) -> None:
         del self.rows[row_id]
         del self.ids[bisect_left(self.ids, row_id)]
+        self.changed[row_id] = "deleted"
 
     def parsed(self, row: Row, code: str) -> Any:
         value = row.parsed.get(code, _ABSENT)
@@ -76,8 +93,10 @@ class Table:
 
     def shown(self, row: Row, codes: Iterable[str] | None = None) -> dict[str, Any]:
         """The row as JSON; fields that hold nothing in the form the switches ask for, empty multifields left out."""
+        if codes is None:
+            return {**self._blank, **row.values, "ID": str(row.id)}
         shown: dict[str, Any] = {}
-        for code in self._shown if codes is None else codes:
+        for code in codes:
             if code == "ID":
                 shown["ID"] = str(row.id)
                 continue
@@ -89,6 +108,17 @@ class Table:
             elif self._shows_empty_multifields:
                 shown[code] = []
         return shown
+
+    def _shown_blank(self) -> dict[str, Any]:
+        """What a row without a single value looks like."""
+        codes = [field.code for field in self.schema.values() if not field.is_write_only]
+        return self.shown(Row(0, {}, born=0.0, changed={}), codes)
+
+    def take_changed(self) -> dict[int, Verb]:
+        """What became of which rows since the last call."""
+        changed = self.changed.copy()
+        self.changed.clear()
+        return changed
 
     def rewrite(self, code: str, change: Callable[[Any], Any]) -> None:
         for row in self.rows.values():

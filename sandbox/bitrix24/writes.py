@@ -90,6 +90,7 @@ def remove(entity: Entity, row_id: int, context: Context) -> None:
 def touch(row: Row, context: Context) -> None:
     row.put("DATE_MODIFY", context.now())
     row.put("MODIFY_BY_ID", context.user_id)
+    row.mark()
 
 
 def accepted(

@@ -7,9 +7,11 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+from sandbox.chronicle import Chronicle
 from sandbox.clock import Clock
 from sandbox.otmechalka.refusal import Refusal, refused, too_fast, unauthorised
 from sandbox.otmechalka.store import Call, Store
@@ -29,14 +31,15 @@ class School:
 
     name = "otmechalka"
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, chronicle: Chronicle) -> None:
         self._clock = clock
+        self._record = partial(chronicle.record, self.name)
         self._lock = threading.Lock()
         self.reset()
 
     def reset(self) -> None:
         with self._lock:
-            self._store = Store(self._clock)
+            self._store = Store(self._clock, self._record)
             self._allowance: tuple[float, float] | None = None
 
     @property

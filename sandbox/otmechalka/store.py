@@ -1,10 +1,12 @@
 """The school's clients and tickets and what each method does to them; the caller holds the lock."""
 
 import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from sandbox.chronicle import Change, Verb, Who
 from sandbox.clock import Clock
 from sandbox.otmechalka.forms import CLIENT, TICKET, FormField, price_mistakes, validated
 from sandbox.otmechalka.reference import groups_of
@@ -37,13 +39,17 @@ class Call:
     body: dict[str, Any]
 
 
-class Store:
-    """Both entities by origin_id. Methods return status and body, and raise Refusal."""
+Record = Callable[[Who, Sequence[Change]], None]
 
-    def __init__(self, clock: Clock) -> None:
+
+class Store:
+    """Both entities by origin_id. Methods return status and body, and raise Refusal; `record` is told every commit."""
+
+    def __init__(self, clock: Clock, record: Record) -> None:
         self.entities: dict[str, dict[str, Stored]] = {"clients": {}, "tickets": {}}
         self.switches = Switches()
         self._clock = clock
+        self._record = record
         self._ids = itertools.count(FIRST_ID)
         self._active = 0
 
@@ -52,6 +58,7 @@ class Store:
         client = self.entities["clients"][origin_id]
         self._active += client.values["is_archived"] - is_archived
         client.values = client.values | {"is_archived": is_archived}
+        self._commit("clients", client, verb="updated", who="person")
         return client.values
 
     def get(self, call: Call) -> tuple[int, Any]:
@@ -83,6 +90,7 @@ class Store:
         if self.switches.omitted_optional == "cleared":
             kept = {name: value for name, value in kept.items() if name not in CLIENT}
         stored.values = kept | client | {"groups": groups_of(client["branchoffices"], client["courses"])}
+        self._commit("clients", stored, verb="updated", who="api")
         return HTTPStatus.OK, self._shown(stored)
 
     def create_ticket(self, call: Call) -> tuple[int, Any]:
@@ -108,7 +116,11 @@ class Store:
     def _created(self, entity: str, values: dict[str, Any]) -> tuple[int, Any]:
         stored = Stored({"id": next(self._ids), **values}, self._clock.elapsed())
         self.entities[entity][values["origin_id"]] = stored
+        self._commit(entity, stored, verb="created", who="api")
         return self.switches.created_status, self._shown(stored)
+
+    def _commit(self, entity: str, stored: Stored, *, verb: Verb, who: Who) -> None:
+        self._record(who, [Change(entity, stored.values["origin_id"], verb, stored.values)])
 
     def _shown(self, stored: Stored) -> dict[str, Any]:
         if self.switches.archived_shown:

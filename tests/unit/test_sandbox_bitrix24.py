@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sandbox.bitrix24.hands import Hands
 from sandbox.bitrix24.methods import METHODS
 from sandbox.bitrix24.portal import Portal
+from sandbox.chronicle import Chronicle
 from sandbox.clock import Clock
 from sandbox.wire import Request
 
@@ -23,7 +24,7 @@ class Caller:
     def __init__(self):
         self.clock = Clock()
         self.clock.change(freeze=NOON)
-        self.portal = Portal(self.clock)
+        self.portal = Portal(self.clock, Chronicle())
         self.portal.switch({"rate_profile": "off"})
         self.hands = Hands(self.portal)
 

@@ -192,6 +192,62 @@ def test_latency_is_before_or_after_the_handling(caller):
     assert caller.journal(system="otmechalka")[0]["fault"] == "latency"
 
 
+# A source whose pages repeat and move rows.
+
+
+def test_repeated_rows_are_in_another_order_and_all_else_is_as_it_was(caller):
+    for contact in (2, 4, 6):
+        caller.admin("POST", "/bitrix24/contacts", {"ID": contact, "PHONE": [f"1{contact}", f"2{contact}"]})
+    asked = {"select": ["ID", "PHONE"], "order": {"ID": "ASC"}}
+    plain = json.loads(caller.send("bitrix24", "POST", f"{CRM}/crm.contact.list", asked).read())
+    caller.arm("bitrix24", action="repeat_rows")
+    moved = json.loads(caller.send("bitrix24", "POST", f"{CRM}/crm.contact.list", asked).read())
+    assert [row["ID"] for row in moved["result"]] == ["6", "4", "2", "6", "4"]
+    rows = {row["ID"]: row for row in plain["result"]}
+    assert all(row == rows[row["ID"]] and len(row["PHONE"]) == 2 for row in moved["result"])
+    assert (moved["total"], list(moved)) == (3, list(plain))
+    assert json.loads(caller.send("bitrix24", "POST", f"{CRM}/crm.contact.list", asked).read())["result"] == [
+        *rows.values()
+    ]
+
+
+def test_repeated_rows_keep_the_way_to_the_next_page(caller):
+    caller.admin("POST", "/seed", {"contacts": 51})
+    caller.arm("bitrix24", action="repeat_rows", times=2)
+    first = json.loads(caller.send("bitrix24", "POST", f"{CRM}/crm.contact.list", {}).read())
+    second = json.loads(caller.send("bitrix24", "POST", f"{CRM}/crm.contact.list", {"start": 50}).read())
+    assert (first["next"], first["total"], len(first["result"])) == (50, 51, 75)
+    assert len({row["ID"] for row in first["result"]}) == 50
+    assert ("next" in second, len(second["result"]), len({row["ID"] for row in second["result"]})) == (False, 2, 1)
+
+
+@pytest.mark.parametrize(("spared", "products"), [({}, 3), ({"unless_has": "OWNER_TYPE"}, 2)])
+def test_rows_repeat_in_a_batch_and_product_rows_unless_spared(caller, spared, products):
+    for contact in (2, 4):
+        caller.admin("POST", "/bitrix24/contacts", {"ID": contact, "PHONE": ["1", "2"]})
+    caller.admin("POST", "/bitrix24/deals", {"ID": 6, "PRODUCT_ROWS": [{"PRICE": 1}, {"PRICE": 2}]})
+    caller.arm("bitrix24", action="repeat_rows", **spared)
+    commands = {
+        "list": "crm.contact.list?order[ID]=ASC",
+        "one": "crm.contact.get?id=2",
+        "rows": "crm.deal.productrows.get?id=6",
+        "update": "crm.contact.update?id=2&fields[NAME]=A",
+    }
+    answer = json.loads(caller.send("bitrix24", "POST", f"{CRM}/batch", {"cmd": commands}).read())["result"]
+    results = answer["result"]
+    assert [row["ID"] for row in results["list"]] == ["4", "2", "4"]
+    assert (len(results["one"]["PHONE"]), results["update"], len(results["rows"])) == (2, True, products)
+    assert answer["result_total"] == {"list": 2}
+    (entry,) = caller.journal(system="bitrix24")
+    assert (entry["fault"], entry["committed"], len(entry["commands"])) == ("repeat_rows", True, 4)
+
+
+def test_an_answer_without_rows_is_not_touched(caller):
+    caller.arm(action="repeat_rows")
+    response = caller.create()
+    assert (response.status, json.loads(response.read())["origin_id"]) == (200, "39558")
+
+
 # Which requests are hit.
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from sandbox.chronicle import Chronicle
 from sandbox.clock import Clock
 from sandbox.otmechalka.school import School
 from sandbox.wire import Request
@@ -37,7 +38,7 @@ TICKET = {
 class Caller:
     def __init__(self):
         self.clock = Clock()
-        self.school = School(self.clock)
+        self.school = School(self.clock, Chronicle())
         self.headers = {"authorization": "Token sandbox-otmechalka-token", "content-type": "application/json"}
 
     def send(self, http_method, path, content=b""):

@@ -8,6 +8,7 @@ import pytest
 from sandbox import seed
 from sandbox.bitrix24.hands import Hands
 from sandbox.bitrix24.portal import Portal
+from sandbox.chronicle import Chronicle
 from sandbox.clock import Clock
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -88,7 +89,7 @@ def test_all_phones_are_of_the_invented_range(seeded):
 
 
 def test_seeded_rows_carry_no_hint(seeded):
-    portal = Portal(Clock())
+    portal = Portal(Clock(), Chronicle())
     rows = Hands(portal).create_many("contacts", [contact.fields for contact in seeded[:100]])
     assert not any(kind in str(row) for row in rows for kind in seed.SHARES)
     assert "PHONE" not in next(row for row, contact in zip(rows, seeded, strict=False) if contact.kind == "no_phone")
