@@ -21,6 +21,8 @@ UNKNOWN_FOR = 300.0
 """Seconds. Whoever was not visible may have been let in since."""
 MOST_REMEMBERED = 10_000
 NOBODY = "0"
+READINGS = 3
+"""How often a row that changes under our hands is read."""
 
 
 class Name(NamedTuple):
@@ -47,21 +49,57 @@ class Enrichment(Protocol):
     """Scopes of which the webhook needs one."""
 
     def ask(self, rows: Sequence[Row]) -> Question:
-        """What is not known yet about `rows`. `Question.read` raises ConnectorError for a page that must wait."""
+        """What is not known yet about `rows`. It and `Question.read` raise ConnectorError for a page that must wait."""
 
 
-def enriched(rows: Sequence[Row], enrichments: Mapping[str, Enrichment], batches: Batches) -> list[Row]:
+@dataclass(frozen=True)
+class Witness:
+    """Lists rows once more after all else was read: what was told of a row belongs to the row as it is listed now."""
+
+    command: Callable[[Sequence[str]], Command]
+    """Lists the rows of these ids with the fields that they were listed with."""
+    read: Callable[[Sequence[str], Any], Sequence[Row]]
+    """Makes rows of those ids of the command's result. Raises ConnectorError for a page that must wait."""
+
+
+def enriched(
+    rows: Sequence[Row], enrichments: Mapping[str, Enrichment], witness: Witness, batches: Batches
+) -> list[Row]:
     """`rows` with a value under each code of `enrichments`; those that were deleted meanwhile are left out.
 
-    All commands leave together. Raises ConnectorError, and then for the page as a whole.
+    A row that changes meanwhile is read again; one that does not stop changing is left out, for a later poll lists it.
+    Raises ConnectorError, and then for the page as a whole.
     """
+    steady: list[Row] = []
+    for _ in range(READINGS):
+        if not rows:
+            break
+        complete, now = _read_once(rows, enrichments, witness, batches)
+        steady += [row for row, before in complete if now.get(row.id) == before]
+        rows = [now[row.id] for row, before in complete if row.id in now and now[row.id] != before]
+    return sorted(steady, key=lambda row: int(row.id))
+
+
+def _read_once(
+    rows: Sequence[Row], enrichments: Mapping[str, Enrichment], witness: Witness, batches: Batches
+) -> tuple[list[tuple[Row, Row]], Mapping[str, Row]]:
+    """The complete rows, each with its listing before, and how each is listed now. All commands leave together."""
     questions = {code: enrichment.ask(rows) for code, enrichment in enrichments.items()}
-    results = batches.run([command for question in questions.values() for command in question.commands])
+    asked = [command for question in questions.values() for command in question.commands]
+    ids = [row.id for row in rows]
+    # Where every name is remembered nothing is read, and there is nothing to witness.
+    results = batches.run([*asked, witness.command(ids)]) if asked else []
+    complete = [(row, row) for row in rows]
     for code, question in questions.items():
         count = len(question.commands)
         values, results = question.read(results[:count]), results[count:]
-        rows = [replace(row, fields={**row.fields, code: values[row.id]}) for row in rows if row.id in values]
-    return list(rows)
+        complete = [
+            (replace(row, fields={**row.fields, code: values[row.id]}), before)
+            for row, before in complete
+            if row.id in values
+        ]
+    now = witness.read(ids, results[0]) if asked else rows
+    return complete, {row.id: row for row in now}
 
 
 class ProductRows:
@@ -75,11 +113,14 @@ class ProductRows:
         self._portal = portal
 
     def ask(self, rows: Sequence[Row]) -> Question:
+        if held := self._portal.held(self.METHOD):
+            # Users and witness would leave without the rows, for nothing.
+            raise held
         return Question([Command(self.METHOD, {"id": row.id}) for row in rows], partial(self._read, rows))
 
     def _read(self, rows: Sequence[Row], results: Sequence[Any]) -> Mapping[str, Any]:
         answered = [pair for pair in zip(rows, results, strict=True) if not isinstance(pair[1], Gone)]
-        return {row.id: _listed(self._portal, self.METHOD, result) for row, result in answered}
+        return {row.id: objects_of(self._portal, self.METHOD, result) for row, result in answered}
 
 
 class AssignedBy:
@@ -103,7 +144,7 @@ class AssignedBy:
     def _read(
         self, users: Mapping[str, str], known: Mapping[str, Name | None], unknown: list[str], results: Sequence[Any]
     ) -> Mapping[str, Any]:
-        shown = [user for result in results for user in _listed(self._portal, self.METHOD, result)]
+        shown = [user for result in results for user in objects_of(self._portal, self.METHOD, result)]
         found = {_user_id(user.get("ID")): user for user in shown}
         if found.keys() - set(unknown):
             raise self._portal.unusable(self.METHOD, "users that nobody asked for")
@@ -134,7 +175,7 @@ def _shown(name: Name | None) -> dict[str, str] | None:
     return None if name is None else {"NAME": name.given, "LAST_NAME": name.family}
 
 
-def _listed(portal: Portal, method: str, result: Any) -> list[Any]:
+def objects_of(portal: Portal, method: str, result: Any) -> list[Any]:
     """The list of objects that `method` answers with; what it answers instead ends the page."""
     if isinstance(result, Rejected):
         # A list has shown this row to the same webhook: what is refused here is not the record but our right to read.

@@ -1,6 +1,6 @@
 """Reading entities of a Bitrix24 portal by its classic lists, and writing notes (facts/bitrix24.md §4, §5)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -8,11 +8,14 @@ from typing import Any
 
 from connectors.base import Conditions, Note, Page, Row, Window
 from connectors.bitrix24_batch import Batches, Command
-from connectors.bitrix24_enrich import Enrichment, enriched
+from connectors.bitrix24_enrich import Enrichment, Witness, enriched, objects_of
 from connectors.bitrix24_portal import Portal, is_id, moment
 from connectors.errors import ConnectorError, Refused
 
 PAGE = 50
+COMPLETED_PAGE = 48
+"""Rows of a page that need more than a list shows: with a command each, one for users and one for the witness they fill
+a batch."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,9 @@ class Bitrix24Source:
             ids = [after, *(int(row.id) for row in listed.rows)]
             if any(later <= earlier for earlier, later in pairwise(ids)):
                 raise self._unusable("page out of order")
-            after, is_last = ids[-1], len(listed.rows) < PAGE
-            young = [row for row in listed.rows if _is_young(row, window.created_since)]
+            taken = listed.rows[:COMPLETED_PAGE] if self._asked(fields) else listed.rows
+            after, is_last = ids[len(taken)], len(taken) == len(listed.rows) < PAGE
+            young = [row for row in taken if _is_young(row, window.created_since)]
             rows = self._completed(young, fields, window.conditions)
             if rows or is_last:
                 return Page(rows, is_last, began, last_id=str(after) if after else None)
@@ -75,8 +79,7 @@ class Bitrix24Source:
         for start in range(0, len(wanted), PAGE):
             asked = wanted[start : start + PAGE]
             listed = self._list({"@ID": asked}, fields, conditions)
-            if {int(row.id) for row in listed.rows} - set(asked):
-                raise self._unusable("rows that nobody asked for")
+            self._require_asked_for(listed.rows, map(str, asked))
             found += self._completed(listed.rows, fields, conditions)
         return tuple(found)
 
@@ -93,18 +96,21 @@ class Bitrix24Source:
         return None if result is True else self._portal.unusable(self._entity.update_method, "nothing was written")
 
     def _list(self, wanted: Mapping[str, Any], fields: Sequence[str], conditions: Conditions) -> _Listed:
-        method = self._entity.list_method
-        listed = [code for code in fields if code not in self._enrichments]
-        needed = [code for enrichment in self._asked(fields).values() for code in enrichment.reads]
-        select = list(dict.fromkeys(["ID", "DATE_MODIFY", "DATE_CREATE", *conditions, *listed, *needed]))
+        method, select = self._entity.list_method, self._select(fields, conditions)
         # `start: -1` saves the portal the count, which costs it five hundred times the page (facts §0.12).
         params = {"filter": {**wanted, **_filter(conditions)}, "order": {"ID": "ASC"}, "start": -1, "select": select}
         answer = self._portal.call(method, params)
         if not isinstance(answer["result"], list):
             raise self._unusable("the result is not a list")
         rows = tuple(self._row(shown) for shown in answer["result"])
+        listed = [code for code in fields if code not in self._enrichments]
         self._require_known([*conditions, *(code for code in listed if code.startswith("UF_"))], rows)
         return _Listed(rows, self._portal.server_time(method, answer))
+
+    def _select(self, fields: Sequence[str], conditions: Conditions) -> list[str]:
+        listed = [code for code in fields if code not in self._enrichments]
+        needed = [code for enrichment in self._asked(fields).values() for code in enrichment.reads]
+        return list(dict.fromkeys(["ID", "DATE_MODIFY", "DATE_CREATE", *conditions, *listed, *needed]))
 
     def _asked(self, fields: Sequence[str]) -> dict[str, Enrichment]:
         return {code: enrichment for code, enrichment in self._enrichments.items() if code in fields}
@@ -115,7 +121,27 @@ class Bitrix24Source:
         Conditions are checked again because a portal may ignore a filter that it does not know (facts §5.1).
         """
         meeting = [row for row in rows if _meets(row, conditions)]
-        return tuple(enriched(meeting, self._asked(fields), self._batches))
+        if not (enrichments := self._asked(fields)):
+            return tuple(meeting)
+        select = self._select(fields, conditions)
+        witness = Witness(lambda ids: self._listing(ids, select), self._listed_again)
+        complete = enriched(meeting, enrichments, witness, self._batches)
+        return tuple(row for row in complete if _meets(row, conditions))  # a row that was read again may have moved on
+
+    def _listing(self, ids: Sequence[str], select: Sequence[str]) -> Command:
+        wanted = {f"filter[@ID][{number}]": id_ for number, id_ in enumerate(ids)}
+        shown = {f"select[{number}]": code for number, code in enumerate(select)}
+        return Command(self._entity.list_method, {**wanted, **shown, "order[ID]": "ASC", "start": "-1"})
+
+    def _listed_again(self, ids: Sequence[str], result: Any) -> list[Row]:
+        rows = [self._row(shown) for shown in objects_of(self._portal, self._entity.list_method, result)]
+        self._require_asked_for(rows, ids)
+        return rows
+
+    def _require_asked_for(self, rows: Sequence[Row], ids: Iterable[str]) -> None:
+        """Where the portal ignored our list of ids, a row that it does not show may still be there."""
+        if {row.id for row in rows} - set(ids):
+            raise self._unusable("rows that nobody asked for")
 
     def _row(self, shown: Any) -> Row:
         if not isinstance(shown, dict) or not is_id(id_ := str(shown.get("ID"))):

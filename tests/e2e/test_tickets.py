@@ -79,14 +79,19 @@ def test_a_deal_deleted_between_list_and_delivery_is_delivered_and_its_note_give
 
 
 @pytest.mark.outside(tickets=True)
-def test_a_deal_that_changes_while_its_page_is_read_is_sold_as_it_was_read(harbour):
+def test_a_deal_that_changes_while_its_page_is_read_is_sold_as_it_is_after_the_change_and_never_again(harbour):
     deal = sell(harbour, enrol(harbour))
     harbour.sandbox.post("/faults", system="bitrix24", match="batch", times=1, action="latency", before_s=2)
     harbour.start_working()
     wait_until(lambda: harbour.sandbox.get("/faults")["faults"][0]["hits"] == 1, "its product rows are being read")
-    harbour.sandbox.post(f"/bitrix24/deals/{deal}", fields={"UF_CRM_1490347942": 452})
+    dearer = PRODUCT | {"PRICE": 9000, "DISCOUNT_SUM": 0}
+    harbour.sandbox.post(f"/bitrix24/deals/{deal}", fields={"UF_CRM_1490347942": 452, "PRODUCT_ROWS": [dearer]})
+    wait_until(lambda: deal in harbour.sandbox.tickets(), "the ticket arrives")
+    sold = harbour.sandbox.tickets()[deal]
+    assert (sold["payment_method"], float(sold["price_final"]), float(sold["discount"])) == ("ONLINE", 9000, 0)
+    harbour.sandbox.post(f"/bitrix24/deals/{deal}", fields={"UF_CRM_1490347942": 450})
     wait_until(lambda: "kept" in harbour.run("history", "tickets", deal).stdout, "the change is seen and not carried")
-    assert harbour.sandbox.tickets()[deal]["payment_method"] == "CASH"
+    assert harbour.sandbox.tickets()[deal] == sold
     assert [key for method, key in harbour.sandbox.creations() if "tickets" in method] == [deal]
 
 
