@@ -5,21 +5,34 @@ A thread that ends, in whatever way, gives its lease up here; the ledger's then 
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
-T = TypeVar("T", int, str)
+NoteHeld = tuple[int, int]
+"""A record's id and the fence of its claimed note."""
+T = TypeVar("T", int, str, NoteHeld)
+
+
+@dataclass(frozen=True)
+class Held:
+    """Record ids, flow names and notes that are held at one moment."""
+
+    records: frozenset[int]
+    turns: frozenset[str]
+    notes: frozenset[NoteHeld]
 
 
 class Holdings:
-    """Ids of records and names of flows in work. Shared by the threads of a process."""
+    """Ids of records, names of flows and claimed notes in work. Shared by the threads of a process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         # Counted: a thread that lost its lease and hangs may leave after another has begun on the same record.
         self._records: Counter[int] = Counter()
         self._turns: Counter[str] = Counter()
+        self._notes: Counter[NoteHeld] = Counter()
 
     @contextmanager
     def record(self, record_id: int) -> Iterator[None]:
@@ -33,10 +46,17 @@ class Holdings:
         with self._held(self._turns, flow):
             yield
 
-    def now(self) -> tuple[frozenset[int], frozenset[str]]:
-        """Record ids and flow names that are held at this moment."""
+    @contextmanager
+    def notes(self, claimed: Iterable[NoteHeld]) -> Iterator[None]:
+        """These notes are being written inside the block."""
+        with ExitStack() as stack:
+            for each in claimed:
+                stack.enter_context(self._held(self._notes, each))
+            yield
+
+    def now(self) -> Held:
         with self._lock:
-            return frozenset(self._records), frozenset(self._turns)
+            return Held(frozenset(self._records), frozenset(self._turns), frozenset(self._notes))
 
     @contextmanager
     def _held(self, kept: Counter[T], item: T) -> Iterator[None]:

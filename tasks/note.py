@@ -15,8 +15,6 @@ log = logging.getLogger("parom.note")
 
 LINGER = timedelta(seconds=5)
 """How long a note waits for others while its flow is busy; when nothing else is coming it leaves at once."""
-LEASE = timedelta(seconds=180)
-"""Longer than a call in flight and the next one, both to their deadlines."""
 
 
 def note(runtime: Runtime, name: str) -> int:
@@ -24,8 +22,9 @@ def note(runtime: Runtime, name: str) -> int:
     flow = runtime.flows[name]
     taken = 0
     while flow.status_field and notes.are_ripe(runtime.ledger, name, batch=NOTE_BATCH, linger=LINGER):
-        due = notes.claim(runtime.ledger, name, limit=NOTE_BATCH, lease=LEASE)
-        written = _write(runtime, flow, due)
+        due = notes.claim(runtime.ledger, name, limit=NOTE_BATCH, lease=runtime.lease)
+        with runtime.holdings.notes((each.record_id, each.fence) for each in due):
+            written = _write(runtime, flow, due)
         taken += written
         if written < len(due) or not due:
             break  # what failed has its own due time; asking at once again would only fail again
@@ -40,7 +39,7 @@ def _write(runtime: Runtime, flow: Flow, due: tuple[DueNote, ...]) -> int:
     for failed, error in zip(due, results, strict=True):
         if error is not None:
             retry = policy.after_note_error(error, attempts=failed.attempts)
-            notes.failed(runtime.ledger, failed, reason=str(error), again_in=retry.again_in)
+            notes.failed(runtime.ledger, failed, reason=str(error), again_in=retry.again_in, counted=retry.counted)
     failures = [error for error in results if error is not None]
     if failures:
         log.warning("%d notes not written: %s", len(failures), failures[0], extra={"flow": flow.name})

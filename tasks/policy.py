@@ -139,10 +139,11 @@ def _where(error: Exception) -> str:
 
 @dataclass(frozen=True)
 class Retry:
-    """When to try again (None: never) and whether the flow must pause."""
+    """When to try again (None: never), whether the flow must pause, and whether this counts as an attempt."""
 
     again_in: timedelta | None
     pauses: bool = False
+    counted: bool = True
 
 
 def after_poll_error(error: ConnectorError) -> Retry:
@@ -159,4 +160,6 @@ def after_note_error(error: ConnectorError, *, attempts: int) -> Retry:
         return Retry(None)
     if isinstance(error, Refused):
         return Retry(LONGEST_WAIT)
+    if isinstance(error, Throttled | BreakerOpen):
+        return Retry(backoff(1, asked=error.wait), counted=False)
     return Retry(backoff(attempts, asked=error.wait if isinstance(error, Transient) else None))

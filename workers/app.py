@@ -14,6 +14,7 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging
+from kombu.transport.redis import Channel as RedisChannel
 
 from tasks import look, note, poll, resync, sync, upkeep
 from tasks.runtime import Runtime
@@ -47,6 +48,9 @@ def _celery_settings() -> dict[str, Any]:
 
 app = Celery("parom", config_source="celeryconfig", set_as_current=True)
 app.add_defaults(_celery_settings)
+# A worker that ends puts no message back: the ledger sends lost hints again, and what kombu cannot put back, because
+# Redis is away, it would write to a file in /tmp.
+RedisChannel.do_restore = False
 
 
 @setup_logging.connect

@@ -3,7 +3,7 @@
 import logging
 import threading
 
-from tasks.ledger import records
+from tasks.ledger import notes, records
 from tasks.runtime import Runtime
 
 log = logging.getLogger("parom.keeper")
@@ -27,6 +27,10 @@ class Keeper(threading.Thread):
 
 def prolong(runtime: Runtime) -> None:
     """Prolong the leases of what the process works on at this moment."""
-    record_ids, turns = runtime.holdings.now()
-    if record_ids or turns:
-        records.renew(runtime.ledger, owner=runtime.owner, lease=runtime.lease, record_ids=record_ids, turns=turns)
+    held = runtime.holdings.now()
+    if held.records or held.turns:
+        records.renew(
+            runtime.ledger, owner=runtime.owner, lease=runtime.lease, record_ids=held.records, turns=held.turns
+        )
+    if held.notes:
+        notes.renew(runtime.ledger, held.notes, lease=runtime.lease)

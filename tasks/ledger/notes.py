@@ -1,6 +1,6 @@
 """Notes due to the source: an outbox beside the deliveries, claimed in batches, each under its own fence."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -81,6 +81,15 @@ def claim(ledger: Ledger, flow: str, *, limit: int, lease: timedelta) -> tuple[D
         return tuple(DueNote(*row) for row in connection.execute(change))
 
 
+def renew(ledger: Ledger, held: Collection[tuple[int, int]], *, lease: timedelta) -> None:
+    """Prolong the claims on these notes, each a record's id and its note's fence; an expired one stays expired."""
+    with ledger.write() as connection:
+        now = ledger.now(connection)
+        for record_id, fence in sorted(held):  # locked by id, as everywhere
+            mine = (records.c.id == record_id, records.c.note_fence == fence, records.c.note_lease_until > now)
+            connection.execute(update(records).where(*mine).values(note_lease_until=now + lease))
+
+
 def written(ledger: Ledger, notes: Sequence[DueNote]) -> None:
     """The source now shows these texts. A newer text that came meanwhile stays due."""
     with ledger.write() as connection:
@@ -94,12 +103,16 @@ def written(ledger: Ledger, notes: Sequence[DueNote]) -> None:
         history.write(connection, [Event(n.record_id, n.version, "noted", n.text) for n in notes], now=now)
 
 
-def failed(ledger: Ledger, note: DueNote, *, reason: str, again_in: timedelta | None) -> None:
-    """The note could not be written; try again then, or never (the entity is gone)."""
+def failed(ledger: Ledger, note: DueNote, *, reason: str, again_in: timedelta | None, counted: bool = True) -> None:
+    """The note could not be written; try again then, or never (the entity is gone). Held back is not `counted`."""
     with ledger.write() as connection:
         now = ledger.now(connection)
         due = None if again_in is None else now + again_in
-        values = {"note_due_at": _still_due(note, due), "note_lease_until": None}
+        values = {
+            "note_due_at": _still_due(note, due),
+            "note_lease_until": None,
+            **({} if counted else {"note_attempts": records.c.note_attempts - 1}),
+        }
         connection.execute(update(records).where(*_is_mine(note)).values(values))
         if again_in is None or note.attempts == 1:
             history.write(connection, [Event(note.record_id, note.version, "note failed", reason)], now=now)

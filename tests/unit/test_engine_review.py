@@ -235,7 +235,7 @@ def test_a_second_attempt_in_the_same_process_keeps_its_lease_when_the_first_end
     with world.runtime.holdings.record(1):
         with world.runtime.holdings.record(1):
             pass
-        assert 1 in world.runtime.holdings.now()[0]
+        assert 1 in world.runtime.holdings.now().records
 
 
 def test_a_resync_during_the_attempt_delivers_again(world):
