@@ -19,7 +19,8 @@ log = logging.getLogger("parom.dispatch")
 KEPT_FROM_BACKFILL = 5
 """One in so many places of a window is never given to backfill."""
 HINT_LOST_AFTER = timedelta(seconds=5)
-HINT_OLD_AFTER = timedelta(seconds=60)
+HINT_OLD_AFTER = timedelta(seconds=15)
+"""Redis holds no more than a few seconds of work, so a hint that old is lost even while others wait there."""
 NOTE_BATCH = 50
 
 
@@ -64,12 +65,17 @@ def publish_lost_hints(runtime: Runtime, name: str) -> int:
     return len(lost)
 
 
-def top_up(runtime: Runtime, name: str) -> None:
-    """After a finished record: refill the window once per few finishes, send notes once per full batch."""
+def top_up(runtime: Runtime, name: str, *, at_once: bool = False) -> None:
+    """After a finished record: refill the window once per few finishes, send notes once per full batch.
+
+    `at_once` after a suspect, which ran alone: the others have waited long enough.
+    """
     number = runtime.finished.next(name)
+    if at_once:
+        dispatch(runtime, name)
     if number is None:
         return
-    if number % max(1, runtime.flows[name].window // 4) == 0:
+    if not at_once and number % max(1, runtime.flows[name].window // 4) == 0:
         dispatch(runtime, name)
     if number % NOTE_BATCH == 0:
         runtime.publisher.note(name)

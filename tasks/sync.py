@@ -39,7 +39,7 @@ def sync(runtime: Runtime, record_id: int) -> Ending | None:
         ending = _attempt(runtime, flow, claim)
     if ending:
         _report(flow, claim, ending)
-        dispatch.top_up(runtime, flow.name)
+        dispatch.top_up(runtime, flow.name, at_once=claim.crashes > 1)
     return ending
 
 
@@ -105,7 +105,7 @@ class Attempt:
             # A later attempt is at it, and the ledger will say so; or the keys outlive the ledger they belong to.
             raise Throttled("a newer attempt holds the idempotency key", wait=KEPT.total_seconds() / 10)
         event, target_id = self._write(mapped.payload)
-        delivery = Delivery(target_id, payload_hash)
+        delivery = Delivery(target_id, payload_hash, is_final=not self.flow.target.updates)
         detail = "; ".join([f"{self.flow.target_name} id {target_id}", *mapped.warnings])
         return Ending(State.DONE, event, detail=detail, told=self.flow.success_note, delivery=delivery)
 
@@ -133,6 +133,7 @@ class Attempt:
         return found.id if found else None
 
     def _create(self, payload: Mapping[str, Any]) -> str:
+        self._require_settled()
         parent = parents.parent_of(self.flow, payload)
         if parent:
             parents.require(self.runtime, self.flow, self.claim.source_id, parent)
@@ -145,6 +146,13 @@ class Attempt:
                 raise
             parents.deliver_again(self.runtime, parent)
             raise parents.missing(self.flow, parent, why="pending") from None
+
+    def _require_settled(self) -> None:
+        """What was delivered a moment ago may not be seen yet: that it was not found says nothing until then."""
+        delivered_at, settle = self.claim.delivered_at, self.flow.target.settle
+        if delivered_at and delivered_at + settle > self.claim.claimed_at:
+            wait = delivered_at + settle - self.claim.claimed_at
+            raise Throttled("delivered a moment ago, and not visible yet", wait=wait.total_seconds())
 
     def _may_create(self) -> None:
         with self.runtime.ledger.read() as connection:

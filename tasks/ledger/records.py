@@ -32,9 +32,11 @@ class Claim:
     version: int
     fence: int
     attempts: int
+    crashes: int
     in_doubt: bool
     target_id: str | None
     delivered_hash: str | None
+    delivered_at: datetime | None
     parent: ParentKey | None
     """For whom it waited before."""
     claimed_at: datetime
@@ -46,6 +48,8 @@ class Delivery:
 
     target_id: str
     payload_hash: str
+    is_final: bool = False
+    """Whether it is never rewritten, whatever the source says later."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,8 @@ def claim(
 
 
 _CLAIM_COLUMNS = (
-    *("id", "flow", "source_id", "snapshot", "version", "fence", "attempts"),
-    *("in_doubt_at", "target_id", "delivered_hash", "parent_flow", "parent_id"),
+    *("id", "flow", "source_id", "snapshot", "version", "fence", "attempts", "crashes"),
+    *("in_doubt_at", "target_id", "delivered_hash", "delivered_at", "parent_flow", "parent_id"),
 )
 
 
@@ -223,7 +227,7 @@ def _delivered(claim: Claim, delivery: Delivery, now: datetime, *, is_newest: bo
     return {
         "target_id": storable_text(delivery.target_id),
         # With a newer version or a resync about, the next attempt must not take this hash for a reason to do nothing.
-        "delivered_hash": delivery.payload_hash if is_newest else None,
+        "delivered_hash": delivery.payload_hash if is_newest or delivery.is_final else None,
         "delivered_version": claim.version,
         "delivered_at": now,
     }

@@ -203,3 +203,70 @@ def test_a_parent_that_lands_while_its_child_looks_for_it_is_not_missed(family):
     tickets.source.read = land  # asked after the child has found its parent wanting
     tickets.work()
     assert set(tickets.target.held) == {"10"}
+
+
+def test_a_ticket_that_turns_wrong_while_it_is_created_stays_sold_and_says_so(family):
+    students, tickets = family
+    students.source.edit("1", ID="1", NAME="Анна")
+    students.run()
+    sell(tickets, "10", "1")
+
+    def spoil():
+        tickets.target.during_write = None
+        tickets.later(seconds=1)
+        sell(tickets, "10", "1", name="")
+        tickets.poll()
+
+    tickets.target.during_write = spoil
+    tickets.run()
+    assert created(tickets) == ["10"]
+    assert tickets.source.notes == {"10": "Успешно"}
+    assert tickets.events("10")[-2:] == ["kept", "noted"]
+
+
+def test_a_sold_ticket_that_is_not_visible_yet_is_not_sold_again_by_a_resync(family):
+    students, tickets = family
+    students.source.edit("1", ID="1", NAME="Анна")
+    students.run()
+    sell(tickets, "10", "1")
+    tickets.run()
+    tickets.target.settle = timedelta(seconds=60)
+    hidden = tickets.target.held.pop("10")
+    resync.resync(tickets.runtime, "tickets", Choice(ids=("10",)))
+    tickets.work()
+    assert created(tickets) == ["10"]
+    tickets.target.held["10"] = hidden
+    tickets.later(minutes=3)
+    tickets.work()
+    assert created(tickets) == ["10"]
+    assert tickets.events("10")[-1] == "found"
+
+
+def test_a_client_that_the_target_does_not_show_yet_is_not_created_again_for_its_ticket(family):
+    students, tickets = family
+    students.source.edit("1", ID="1", NAME="Анна")
+    students.run()
+    students.target.settle = timedelta(seconds=60)
+    hidden = students.target.held.pop("1")
+    sell(tickets, "10", "1")
+    tickets.run()
+    students.target.held["1"] = hidden
+    students.later(minutes=3)
+    tickets.work()
+    assert created(students) == ["1"]
+    assert "10" in tickets.target.held
+
+
+def test_what_a_person_deleted_in_the_target_is_created_again_once_it_has_settled(family):
+    students, tickets = family
+    students.source.edit("1", ID="1", NAME="Анна")
+    students.run()
+    students.target.settle = timedelta(seconds=60)
+    del students.target.held["1"]
+    students.later(seconds=1)
+    students.source.edit("1", NAME="Мария")
+    students.run()
+    assert created(students) == ["1"]
+    students.later(minutes=3)
+    students.work()
+    assert created(students) == ["1", "1"]

@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from connectors.errors import InDoubt, Refused, Rejected, Transient
-from tasks import poll, resync, sync, upkeep
+from tasks import dispatch, poll, resync, sync, upkeep
 from tasks.ledger import pauses, records, report
 from tasks.ledger.intake import fingerprint
 from tasks.ledger.tables import records as table
@@ -316,3 +316,29 @@ def test_a_note_of_an_expired_lease_does_not_overwrite_a_newer_one(world):
     world.later(hours=1)
     world.run()
     assert world.source.notes == {"1": "Успешно"}
+
+
+def test_suspects_follow_one_another_without_waiting_for_a_tick(world):
+    for number in "123":
+        world.source.edit(number, ID=number, NAME="Анна")
+    world.poll()
+    world.runtime.publisher.hints.clear()
+    with world.runtime.ledger.write() as connection:
+        connection.execute(update(table).values(state="pending", crashes=2))
+    dispatch.dispatch(world.runtime, "students")
+    alone = []
+    while world.runtime.publisher.hints:
+        alone.append(len(world.runtime.publisher.hints))
+        world.take(*world.runtime.publisher.hints.popleft())
+    assert alone == [1, 1, 1]
+    assert set(world.target.held) == {"1", "2", "3"}
+
+
+def test_a_lost_hint_is_sent_again_though_others_wait(world):
+    world.source.edit("1", ID="1", NAME="Анна")
+    world.poll()
+    lost = world.runtime.publisher.hints.popleft()
+    world.runtime.publisher.hints.append(("sync", 999))
+    world.later(seconds=16)
+    dispatch.publish_lost_hints(world.runtime, "students")
+    assert lost in world.runtime.publisher.hints
