@@ -22,9 +22,9 @@ from workers.embedded import EmbeddedRedis, die_with_parent
 CONFIG = """\
 timezone = "Europe/Moscow"
 database_url = "{database_url}"
-redis_url = "embedded"
+redis_url = "{redis_url}"
 threads = {threads}
-lease = "3s"
+lease = "{lease}"
 
 [connections.crm]
 system = "bitrix24"
@@ -37,8 +37,8 @@ base_url = "{otmechalka}"
 token = "${{file:token}}"
 requests_per_second = 500.0
 burst = 500
-deadline = "4s"
-settle = "4s"
+deadline = "{deadline}"
+settle = "{settle}"
 {school}
 
 [flows.students]
@@ -69,6 +69,7 @@ since = 2020-12-22
 status_field = "UF_CRM_SYNC_STATUS"
 every = "{every}"
 ticket_pattern = "индивидуальные|групповые"
+{flow}
 
 [flows.tickets.branchoffices]
 {branchoffices}
@@ -144,17 +145,19 @@ class Harbour:
     ledger: Ledger
     sandbox: Sandbox
     redis: EmbeddedRedis
+    module: str = "workers.cli"
+    """What the processes run."""
     processes: list = field(default_factory=list)
 
     @property
     def environ(self):
         return {**os.environ, "PAROM_CONFIG": str(self.folder / "parom.toml")}
 
-    def start(self, *command):
+    def start(self, *command, **environ):
         log = (self.folder / f"{command[0]}-{len(self.processes)}.log").open("wb")
         process = subprocess.Popen(
-            [sys.executable, "-m", "workers.cli", *command],
-            env=self.environ,
+            [sys.executable, "-m", self.module, *command],
+            env={**self.environ, **environ},
             stdout=log,
             stderr=subprocess.STDOUT,
             preexec_fn=die_with_parent,
@@ -227,20 +230,35 @@ def open_harbour(
     flow="",
     threads=200,
     every="2s",
+    lease="3s",
+    deadline="4s",
+    settle="4s",
     start_redis=True,
+    through=None,
+    redis_class=EmbeddedRedis,
 ):
-    """A configured installation, its ledger migrated, its Redis running, nobody working yet."""
-    sandbox = Sandbox(folder)
+    """A configured installation, its ledger migrated, its Redis running, nobody working yet.
+
+    `through` maps the address of each neighbour (database, redis, bitrix24, otmechalka) to the one that Parom is given.
+    """
+    sandbox, redis = Sandbox(folder), redis_class(folder / "var")
+    if start_redis:
+        redis.start()
+    through = through or (lambda name, url: "embedded" if name == "redis" else url)
     values = {
-        "database_url": database_url,
-        "otmechalka": sandbox.addresses["otmechalka"],
+        "database_url": through("database", database_url),
+        "redis_url": through("redis", redis.url if start_redis else ""),
+        "otmechalka": through("otmechalka", sandbox.addresses["otmechalka"]),
         "threads": threads,
         "every": every,
+        "lease": lease,
+        "deadline": deadline,
+        "settle": settle,
     }
     form = CONFIG + TICKETS if tickets else CONFIG
     config = form.format(**values, crm=crm, school=school, flow=flow, branchoffices=BRANCHOFFICES)
     (folder / "parom.toml").write_text(config)
-    (folder / "webhook").write_text(sandbox.addresses["bitrix24"])
+    (folder / "webhook").write_text(through("bitrix24", sandbox.addresses["bitrix24"]))
     (folder / "token").write_text(sandbox.addresses["otmechalka_token"])
     # Nothing outside shall save us from creating twice.
     sandbox.post("/switches/otmechalka", unique_origin_id=False)
@@ -248,9 +266,6 @@ def open_harbour(
         sandbox.post("/seed", contacts=contacts, **({"deals": deals} if deals else {}))
     ledger = Ledger(database_url)
     migrate.upgrade(ledger)
-    redis = EmbeddedRedis(folder / "var")
-    if start_redis:
-        redis.start()
     return Harbour(folder, ledger, sandbox, redis)
 
 

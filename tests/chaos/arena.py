@@ -1,0 +1,111 @@
+"""One installation with everything that can fail around it: real processes, real servers, and a bad link to each."""
+
+import random
+import socket
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from redis import Redis as Client
+from redis import RedisError
+
+from tests.chaos.crew import Crew
+from tests.chaos.proxy import Link, Proxies
+from tests.chaos.servers import Postgres, Redis
+from tests.harbour import Harbour, open_harbour
+
+# A write may be late by a deadline and by what the target then still takes: less than `settle`, as the settings demand.
+DEADLINE, SETTLE, LEASE = "2s", "6s", "2s"
+LATEST_WRITE = 2.5
+"""Seconds after which a target that answers nobody may still have committed."""
+EVENTS = ["ONCRMCONTACTADD", "ONCRMCONTACTUPDATE", "ONCRMDEALADD", "ONCRMDEALUPDATE"]
+TOKEN = "invented-application-token"
+CRM = """\
+plan = "enterprise"
+deadline = "5s"
+application_token = "${file:application_token}"
+"""
+FLOW = """\
+window = 20
+overlap = "40s"
+"""
+
+
+class Arena:
+    """Opened in a folder of its own; `stop` leaves no process. `mutation` names a mechanism that Parom lacks."""
+
+    def __init__(self, folder: Path, database: str, dice: random.Random, *, mutation: str = "") -> None:
+        self.dice = dice
+        self._folder = folder
+        self.proxies = Proxies()
+        self.links: dict[str, Link] = {}
+        self.postgres = Postgres() if database == "postgresql" else None
+        url = self.postgres.url if self.postgres else f"sqlite:///{folder}/parom.db"
+        self.harbour: Harbour = open_harbour(
+            folder,
+            url,
+            tickets=True,
+            crm=CRM,
+            flow=FLOW,
+            threads=60,
+            every="2s",
+            lease=LEASE,
+            deadline=DEADLINE,
+            settle=SETTLE,
+            through=self._through,
+            redis_class=Redis,
+        )
+        (folder / "application_token").write_text(TOKEN)
+        self.harbour.module = "tests.chaos.process"
+        self.redis: Redis = self.harbour.redis
+        self.sandbox = self.harbour.sandbox
+        self.sandbox.post("/switches/bitrix24", rate_profile="enterprise")
+        self.crew = Crew(self.harbour, folder / "orders")
+        for post in self.crew.posts:
+            post.environ["CHAOS_MUTATION"] = mutation
+        web = _free_port()
+        self.crew.add_web(web)
+        hook = f"http://127.0.0.1:{web}/hooks/bitrix24/crm"
+        self.sandbox.post("/bitrix24/webhooks", url=hook, events=EVENTS, application_token=TOKEN)
+
+    def flush_redis(self) -> None:
+        """FLUSHALL, if there is anybody to hear it."""
+        with suppress(RedisError):
+            Client.from_url(self.redis.url, socket_timeout=1).flushall()
+
+    def disarm(self, fault: int) -> bool:
+        """Whether it has hit any request."""
+        hits = {each["id"]: each["hits"] for each in self.sandbox.get("/faults")["faults"]}
+        self.sandbox.session.delete(f"{self.sandbox.addresses['admin']}/faults/{fault}", timeout=10)
+        return hits[fault] > 0
+
+    def stop(self) -> None:
+        self.proxies.stop()
+        with suppress(ProcessLookupError):
+            self.redis.go_on()
+        self.harbour.stop()
+        if self.postgres:
+            self.postgres.stop()
+
+    def _through(self, name: str, url: str) -> str:
+        """The neighbour's address as Parom sees it: a link of ours."""
+        if name == "database":
+            if not self.postgres:
+                return url
+            return self.postgres.url_at(self._link(name, lambda: self.postgres.socket).port)
+        parts = urlsplit(url)
+        link = self._link(name, lambda: (parts.hostname, parts.port))
+        if parts.password:
+            (self._folder / "password").write_text(parts.password)
+        credentials = ":${file:password}@" if parts.password else ""
+        return urlunsplit(parts._replace(netloc=f"{credentials}127.0.0.1:{link.port}"))
+
+    def _link(self, name: str, upstream) -> Link:
+        self.links[name] = self.proxies.link(name, upstream)
+        return self.links[name]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

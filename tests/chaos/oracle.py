@@ -1,0 +1,182 @@
+"""The judge. It sees what the source ever held and what the target ever held, and nothing of Parom's own books.
+
+Both come from the sandbox's chronicle: every state of every row, in the one order in which they were committed.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from marshmallow import ValidationError
+
+from mappings.outcome import Mapped, told
+from tasks.flow import Flow
+from tasks.flows import KINDS
+
+
+@dataclass(frozen=True)
+class State:
+    """What a row held from `seq` on; `values` is None from its deletion on."""
+
+    seq: int
+    values: Mapping[str, Any] | None
+    is_new: bool
+
+
+@dataclass
+class Verdict:
+    """Violations by what was promised, each as a sentence; and how much was looked at."""
+
+    lost: list[str] = field(default_factory=list)
+    duplicated: list[str] = field(default_factory=list)
+    reordered: list[str] = field(default_factory=list)
+    orphaned: list[str] = field(default_factory=list)
+    untrue_notes: list[str] = field(default_factory=list)
+    restless: list[str] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+    records: int = 0
+    versions: int = 0
+    writes: int = 0
+
+    @property
+    def violations(self) -> list[str]:
+        kinds = ("lost", "duplicated", "reordered", "orphaned", "untrue_notes", "restless", "other")
+        return [f"{kind}: {text}" for kind in kinds for text in getattr(self, kind)]
+
+    def __add__(self, other: "Verdict") -> "Verdict":
+        return Verdict(**{name: value + getattr(other, name) for name, value in vars(self).items()})
+
+
+class Chronicle:
+    """The states of rows by (system, entity) and key, oldest first."""
+
+    def __init__(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        self._rows: dict[tuple[str, str], dict[str, list[State]]] = defaultdict(lambda: defaultdict(list))
+        for entry in entries:
+            state = State(entry["seq"], entry["state"], entry["verb"] == "created")
+            self._rows[entry["system"], entry["entity"]][entry["key"]].append(state)
+
+    def of(self, system: str, entity: str) -> dict[str, list[State]]:
+        return self._rows[system, entity]
+
+
+def judge(flow: Flow, chronicle: Chronicle, users: Mapping[str, Any], today: date) -> Verdict:
+    """Every row of the flow's source against the states of its target row, and children against their parents."""
+    sources = chronicle.of(flow.kind.source_system, flow.kind.source_entity)
+    targets = chronicle.of(flow.kind.target_system, flow.kind.target_entity)
+    parents = _parents(flow, chronicle)
+    verdict = Verdict(records=len(sources), versions=sum(map(len, sources.values())))
+    for key, states in sources.items():
+        _Row(flow, key, [_as_read(state, users) for state in states], targets.get(key, []), parents, today).judge(
+            verdict
+        )
+    for key, states in targets.items():
+        verdict.writes += len(states)
+        if key not in sources:
+            verdict.other.append(f"{flow.name} {key}: in the target, and never was in the source")
+        if (
+            flow.kind.parent
+            and parents.get(str(states[0].values[flow.kind.parent.field]), states[0].seq) >= states[0].seq
+        ):
+            verdict.orphaned.append(f"{flow.name} {key}: created before its parent")
+    return verdict
+
+
+def _parents(flow: Flow, chronicle: Chronicle) -> Mapping[str, int]:
+    """When each possible parent was created in the target, by its key."""
+    if flow.kind.parent is None:
+        return {}
+    kind = KINDS[flow.kind.parent.kind]
+    return {key: states[0].seq for key, states in chronicle.of(kind.target_system, kind.target_entity).items()}
+
+
+def _as_read(state: State, users: Mapping[str, Any]) -> State:
+    """As the connector shows a row: with the seller's name."""
+    if state.values is None or "ASSIGNED_BY_ID" not in state.values:
+        return state
+    seller = users.get(str(state.values["ASSIGNED_BY_ID"]))
+    return State(state.seq, {**state.values, "ASSIGNED_BY": seller}, state.is_new)
+
+
+@dataclass
+class _Row:
+    """One source entity: its versions, and the committed states of its target entity."""
+
+    flow: Flow
+    key: str
+    versions: list[State]
+    written: list[State]
+    parents: Mapping[str, int]
+    today: date
+
+    def __post_init__(self) -> None:
+        self._name = f"{self.flow.name} {self.key}"
+        self._payloads = [self._wanted(version.values) for version in self.versions]
+
+    def judge(self, verdict: Verdict) -> None:
+        creations = sum(state.is_new for state in self.written)
+        if creations > 1:
+            verdict.duplicated.append(f"{self._name}: created {creations} times")
+        verdict.reordered += self._steps_back()
+        final = self.versions[-1].values
+        if final is None or not self._meets(final) or datetime.fromisoformat(final["DATE_CREATE"]) < self.flow.since:
+            return
+        verdict.lost += self._misses()
+        verdict.untrue_notes += self._untrue_note(final.get(self.flow.status_field) or "")
+
+    def _steps_back(self) -> Iterator[str]:
+        """The written states must be a walk through the versions, never back and never before their time."""
+        at = 0
+        for number, state in enumerate(self.written, 1):
+            found = next((index for index in range(at, len(self.versions)) if self._could_show(state, index)), None)
+            if found is None:
+                yield f"{self._name}: write {number} of {len(self.written)} shows no version from number {at + 1} on"
+                return
+            at = found
+
+    def _could_show(self, state: State, index: int) -> bool:
+        return self.versions[index].seq < state.seq and self._shows(state, index)
+
+    def _shows(self, state: State, index: int) -> bool:
+        payload, _ = self._payloads[index]
+        return payload is not None and all(state.values.get(name) == payload[name] for name in payload)
+
+    def _misses(self) -> Iterator[str]:
+        payload, _ = self._payloads[-1]
+        if payload is None:
+            return
+        if not self.written and not self._lacks_parent(payload):
+            yield f"{self._name}: never arrived"
+        if self.written and self.flow.target.updates and not self._shows(self.written[-1], len(self.versions) - 1):
+            yield f"{self._name}: the last version did not arrive"
+
+    def _untrue_note(self, shown: str) -> Iterator[str]:
+        payload, note = self._payloads[-1]
+        if payload is not None and not self.written:
+            is_true = shown != self.flow.success_note  # it waits for its parent, in whatever words
+        else:
+            is_true = shown == (self.flow.success_note if self._is_final() else note)
+        if not is_true:
+            yield f"{self._name}: {'the note is missing' if not shown else 'the note is another one'}"
+
+    def _is_final(self) -> bool:
+        return bool(self.written) and not self.flow.target.updates
+
+    def _meets(self, values: Mapping[str, Any]) -> bool:
+        return all(str(values.get(code)) in wanted for code, wanted in self.flow.mapping.conditions.items())
+
+    def _wanted(self, values: Mapping[str, Any] | None) -> tuple[dict[str, Any] | None, str]:
+        if values is None or not self._meets(values):
+            return None, ""
+        try:
+            mapped = self.flow.mapping.map(values, today=self.today)
+        except ValidationError as error:
+            return None, told(error)
+        return (
+            (mapped.payload, self.flow.success_note) if isinstance(mapped, Mapped) else (None, self.flow.skipped_note)
+        )
+
+    def _lacks_parent(self, payload: Mapping[str, Any]) -> bool:
+        return self.flow.kind.parent is not None and str(payload[self.flow.kind.parent.field]) not in self.parents
