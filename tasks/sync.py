@@ -8,6 +8,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from marshmallow import ValidationError
+
 from connectors.errors import ConnectorError, LimitReached, ParentMissing, Refused, Throttled
 from mappings.outcome import Skipped
 from tasks import dispatch, parents, policy
@@ -93,8 +95,15 @@ class Attempt:
         if self._is_final():
             return Ending(State.DONE, "kept", told=self.flow.success_note)
         today = self.claim.claimed_at.astimezone(self.runtime.timezone).date()
-        mapped = self.flow.mapping.map(self.claim.snapshot, today=today)
+        try:
+            mapped = self.flow.mapping.map(self.claim.snapshot, today=today)
+        except ValidationError:
+            if found := self._found_after_all():
+                return found
+            raise
         if isinstance(mapped, Skipped):
+            if found := self._found_after_all():
+                return found
             told = self.flow.skipped_note
             return Ending(State.SKIPPED, "skipped", "skipped", mapped.reason, told=told, in_doubt=self.in_doubt)
         payload_hash = fingerprint(mapped.payload)
@@ -108,6 +117,17 @@ class Attempt:
         delivery = Delivery(target_id, payload_hash, is_final=not self.flow.target.updates)
         detail = "; ".join([f"{self.flow.target_name} id {target_id}", *mapped.warnings])
         return Ending(State.DONE, event, detail=detail, told=self.flow.success_note, delivery=delivery)
+
+    def _found_after_all(self) -> Ending | None:
+        """What is never rewritten may have been created from an earlier version, before this one turned wrong."""
+        if self.flow.target.updates or not self.in_doubt:
+            return None
+        target_id = self._find(self.claim.source_id)  # the key of what is never rewritten
+        if target_id is None:
+            return None
+        delivery = Delivery(target_id, fingerprint(self.claim.snapshot), is_final=True)
+        detail = f"{self.flow.target_name} id {target_id}"
+        return Ending(State.DONE, "found", detail=detail, told=self.flow.success_note, delivery=delivery)
 
     def _is_final(self) -> bool:
         """Delivered, and of a kind that is never rewritten; a resync forgets the hash and looks again."""

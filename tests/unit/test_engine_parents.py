@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from connectors.errors import InDoubt
 from tasks import resync, upkeep
 from tasks.resync import Choice
 from tests import siblings
@@ -270,3 +271,20 @@ def test_what_a_person_deleted_in_the_target_is_created_again_once_it_has_settle
     students.later(minutes=3)
     students.work()
     assert created(students) == ["1", "1"]
+
+
+def test_a_ticket_that_turns_wrong_while_its_answer_is_lost_stays_sold_and_says_so(family):
+    students, tickets = family
+    students.source.edit("1", ID="1", NAME="Анна")
+    students.run()
+    sell(tickets, "10", "1")
+    tickets.target.lost_answers.append(InDoubt("no answer"))
+    tickets.run()
+    tickets.later(seconds=1)
+    sell(tickets, "10", "1", name="")
+    tickets.poll()
+    tickets.later(minutes=5)
+    tickets.work()
+    assert created(tickets) == ["10"]
+    assert tickets.source.notes == {"10": "Успешно"}
+    assert tickets.record("10").state == "done"
