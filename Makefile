@@ -4,12 +4,19 @@ PYTHON ?= python3
 BIN = .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test check unit bench lock clean
+N ?= 100
+SEED ?= 1
+DATABASE ?= postgresql
+JOBS ?= 2
+
+.PHONY: help demo test check bench chaos mutations lock clean
 
 help:
 	@echo "make demo    500 invented contacts and 250 deals travel between sandbox systems, on this machine alone"
 	@echo "make test    everything that is checked before a change lands"
 	@echo "make bench   the figures of docs/figures.md, measured anew"
+	@echo "make chaos   N=1000 SEED=1 DATABASE=postgresql|sqlite: seeded faults on real processes, and a judge (docs/certificate.md)"
+	@echo "make mutations  the same with one mechanism taken away at a time: each must be noticed"
 	@echo "make lock    resolve the dependencies again (needs uv)"
 
 demo: .venv/installed
@@ -26,6 +33,14 @@ check: .venv/installed-dev
 
 bench: .venv/installed-dev
 	@$(BIN)/python -m tests.bench
+
+CHAOS = $(BIN)/python -W ignore -m tests.chaos --seed $(SEED) --database $(DATABASE) --jobs $(JOBS) --certificate docs/certificate.md
+
+chaos: .venv/installed-dev
+	@$(CHAOS) --faults $(N)
+
+mutations: .venv/installed-dev
+	@$(CHAOS) --without each
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Parom needs Python 3.11 or later: make PYTHON=python3.12 ...")'

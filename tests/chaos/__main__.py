@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from tests.chaos.campaign import rounds, without_each_mechanism
+from tests.chaos.campaign import look_without, rounds
 from tests.chaos.certificate import Certificate, machine
+from tests.chaos.mutations import MUTATIONS
 
 
 @click.command()
@@ -17,14 +18,16 @@ from tests.chaos.certificate import Certificate, machine
 @click.option("--seed", default=1, help="of the first round; each further one counts on")
 @click.option("--database", type=click.Choice(["sqlite", "postgresql"]), default="postgresql")
 @click.option("--jobs", default=2, help="rounds side by side")
-@click.option("--mutations", is_flag=True, help="take away one mechanism at a time instead; each must be noticed")
+@click.option("--without", type=click.Choice([*MUTATIONS, "each"]), help="take a mechanism away; it must be noticed")
 @click.option("--certificate", type=click.Path(path_type=Path), help="the page that shows the last results")
-def main(faults: int, seed: int, database: str, jobs: int, *, mutations: bool, certificate: Path | None) -> None:
+def main(*, faults: int, seed: int, database: str, jobs: int, without: str | None, certificate: Path | None) -> None:
     """Let N seeded faults loose on real processes, and judge."""
     page = Certificate(certificate)
-    if mutations:
-        caught = without_each_mechanism(seed=seed, database=database, jobs=jobs)
-        page.put_mutations(caught)
+    if without:
+        names = list(MUTATIONS) if without == "each" else [without]
+        caught = look_without(names, seed=seed, database=database, jobs=jobs)
+        if without == "each":
+            page.put_mutations(caught)
         sys.exit(any(found is None for found in caught.values()))
     results = rounds(faults, seed=seed, database=database, jobs=jobs)
     click.echo(page.put_run(results, machine()))

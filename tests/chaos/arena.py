@@ -2,6 +2,7 @@
 
 import random
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -20,6 +21,7 @@ LATEST_WRITE = 2.5
 """Seconds after which a target that answers nobody may still have committed."""
 EVENTS = ["ONCRMCONTACTADD", "ONCRMCONTACTUPDATE", "ONCRMDEALADD", "ONCRMDEALUPDATE"]
 TOKEN = "invented-application-token"
+PEOPLE = {"a phone number": "7999000"}
 CRM = """\
 plan = "enterprise"
 deadline = "5s"
@@ -67,6 +69,22 @@ class Arena:
         self.crew.add_web(web)
         hook = f"http://127.0.0.1:{web}/hooks/bitrix24/crm"
         self.sandbox.post("/bitrix24/webhooks", url=hook, events=EVENTS, application_token=TOKEN)
+
+    def leaks(self) -> Iterator[str]:
+        """What may be in no log and not in Redis, and is: secrets, and the numbers of people."""
+        kept = [*self._folder.glob("*.log"), *self._folder.glob("var/**/*.aof")]
+        for path in kept:
+            content = path.read_bytes()
+            yield from (f"{name} in {path.name}" for name, text in self._private().items() if text.encode() in content)
+
+    def _private(self) -> dict[str, str]:
+        webhook = urlsplit(self.sandbox.addresses["bitrix24"]).path.rstrip("/").rpartition("/")[2]
+        return {
+            "webhook": webhook,
+            "token": self.sandbox.addresses["otmechalka_token"],
+            "token of events": TOKEN,
+            **PEOPLE,
+        }
 
     def flush_redis(self) -> None:
         """FLUSHALL, if there is anybody to hear it."""

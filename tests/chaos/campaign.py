@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from multiprocessing import get_context
@@ -9,7 +10,6 @@ from pathlib import Path
 
 import click
 
-from tests.chaos.mutations import MUTATIONS
 from tests.chaos.round import Result, Round
 
 FAULTS_PER_ROUND = 50
@@ -64,8 +64,8 @@ def _caught(mutation: str, *, seed: int, database: str) -> tuple[int, str] | Non
     return None
 
 
-def without_each_mechanism(*, seed: int, database: str, jobs: int) -> dict[str, tuple[int, str] | None]:
+def look_without(names: Sequence[str], *, seed: int, database: str, jobs: int) -> dict[str, tuple[int, str] | None]:
     """Per mechanism: within how many faults its absence was noticed, and by what violation."""
     look = partial(_caught, seed=seed, database=database)
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        return dict(zip(MUTATIONS, pool.map(look, MUTATIONS), strict=True))
+        return dict(zip(names, pool.map(look, names), strict=True))

@@ -12,6 +12,8 @@ from sqlalchemy import select
 from tasks.ledger.tables import State, records
 from tests.harbour import Harbour
 
+IS_READY = b" ready."
+"""What a Celery worker logs when it begins to consume."""
 RESTART_AFTER = 1.0
 """Seconds until the service manager of the machine starts a fallen process again."""
 
@@ -27,6 +29,7 @@ class Post:
     fell_at: float | None = None
     is_frozen: bool = False
     started_at: float = 0.0
+    log: Path | None = None
     may_end: bool = False
     """Whether somebody has asked this process to end."""
 
@@ -65,6 +68,14 @@ class Crew:
     def of(self, role: str) -> list[Post]:
         """The posts of a role whose process runs."""
         return [post for post in self.posts if post.role == role and post.fell_at is None and not post.is_frozen]
+
+    def all_work(self) -> bool:
+        """Whether every worker is up and takes messages."""
+        return all(
+            post.fell_at is None and not post.is_frozen and IS_READY in post.log.read_bytes()
+            for post in self.posts
+            if post.role == "worker"
+        )
 
     def kill(self, post: Post) -> None:
         post.may_end = True
@@ -155,6 +166,7 @@ class Crew:
             return ()
 
     def _start(self, post: Post) -> None:
+        post.log = self._harbour.folder / f"{post.command[0]}-{len(self._harbour.processes)}.log"
         environ = {"CHAOS_ORDERS": str(self._orders), **post.environ}
         post.process = self._harbour.start(*post.command, **environ)
         post.fell_at, post.is_frozen, post.may_end = None, False, False

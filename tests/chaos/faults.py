@@ -216,7 +216,7 @@ CRASHES = [
     for name, seam in NAMED.items()
 ]
 FREEZES = [
-    Fault(f"frozen: {name}", _order(NAMED[name], "stop"), (3.0, LONGEST_FREEZE), "freeze")
+    Fault(f"frozen: {name}", _order(NAMED[name], "stop"), (3.0, LONGEST_FREEZE), "freeze", weight=3)
     for name in (
         "after the claim",
         "after the find",

@@ -1,7 +1,7 @@
 """One round: an installation, a seeded run of faults over a seeded story, then peace, and the verdict.
 
-A third of the faults are deaths of workers and nothing else, so that the time to recover from them can be told; after
-that everything may fail, several things at a time.
+A third of the faults are deaths of a worker while another one works and nothing else fails, so that the time to recover
+can be told; after that everything may fail, several things at a time.
 """
 
 import random
@@ -25,7 +25,7 @@ from tests.chaos.story import Story
 from workers import compose
 
 CONTACTS, DEALS = 150, 60
-PAUSE_AFTER_DEATH, PAUSE = (2.0, 5.0), (0.4, 1.6)
+PAUSE, BREATH = (0.4, 1.6), 15.0
 ACTS_PER_SECOND = 6.0
 LOOK_EVERY = 0.05
 PATIENCE = 150.0
@@ -116,12 +116,15 @@ class Round:
         begun = 0
         while self._plan or self._running:
             now = time.monotonic()
-            if self._plan and now >= next_fault and self._may_begin(self._plan[0]):
+            is_one_at_a_time = begun < self._deaths_alone
+            if self._plan and now >= next_fault and self._may_begin(self._plan[0], alone=is_one_at_a_time):
                 if begun == self._deaths_alone:
                     self._all_may_fail_at = time.time()
                 begun += 1
                 self._start(self._plan.pop(0), now)
-                next_fault = now + self._dice.uniform(*(PAUSE_AFTER_DEATH if begun < self._deaths_alone else PAUSE))
+                next_fault = now + self._dice.uniform(*PAUSE)
+                if begun == self._deaths_alone:
+                    next_fault += BREATH
             if now >= next_act:
                 self._story.act()
                 next_act = now + self._dice.expovariate(ACTS_PER_SECOND)
@@ -130,7 +133,9 @@ class Round:
             time.sleep(LOOK_EVERY)
         self._result.acts = self._story.acts
 
-    def _may_begin(self, fault: Fault) -> bool:
+    def _may_begin(self, fault: Fault, *, alone: bool) -> bool:
+        if alone:
+            return not self._running and self._arena.crew.all_work()
         return not fault.group or all(running.fault.group != fault.group for running in self._running)
 
     def _start(self, fault: Fault, now: float) -> None:
@@ -186,7 +191,7 @@ class Round:
         today = datetime.now(settings.timezone).date()
         for flow in flows.values():
             self._result.verdict += oracle.judge(flow, chronicle, users, today)
-        self._result.verdict.other += self._arena.crew.unasked
+        self._result.verdict.other += [*self._arena.crew.unasked, *self._arena.leaks()]
 
     def _stay_quiet(self) -> None:
         """Polled again, with nothing changed in the source, Parom writes nothing anywhere."""

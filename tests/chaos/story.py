@@ -8,6 +8,7 @@ import requests
 from sandbox import seed, seed_deals
 
 NOTE_FIELD = "UF_CRM_SYNC_STATUS"
+HOT, SHARE_OF_HOT = 8, 0.5
 UNTOUCHED = ("DATE_CREATE", "DATE_MODIFY", "ID")
 """What an edit leaves alone: these are the portal's own."""
 
@@ -42,11 +43,11 @@ class Story:
         self.acts += 1
 
     def edit_contact(self) -> None:
-        self._sandbox.post(f"/bitrix24/contacts/{self._dice.choice(self._contacts)}", fields=self._shape())
+        self._sandbox.post(f"/bitrix24/contacts/{self._somebody()}", fields=self._shape())
 
     def edit_one_often(self) -> None:
         """A burst on one contact, the last edit undoing the one before."""
-        contact, shapes = self._dice.choice(self._contacts), [self._shape() for _ in range(3)]
+        contact, shapes = self._somebody(), [self._shape() for _ in range(3)]
         for fields in (*shapes, shapes[-2]):
             self._sandbox.post(f"/bitrix24/contacts/{contact}", fields=fields)
 
@@ -82,6 +83,11 @@ class Story:
         admin = self._sandbox.addresses["admin"]
         self._sandbox.session.delete(f"{admin}/bitrix24/{entity}/{chosen}", timeout=10).raise_for_status()
         ids.remove(chosen)
+
+    def _somebody(self) -> str:
+        """Half of all edits are of the same few, so that one comes while another is on its way."""
+        few = self._contacts[:HOT] if self._dice.random() < SHARE_OF_HOT else self._contacts
+        return self._dice.choice(few)
 
     def _shape(self) -> dict:
         return self._dice.choice(self._shapes)
