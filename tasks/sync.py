@@ -51,9 +51,11 @@ def _attempt(runtime: Runtime, flow: Flow, claim: Claim) -> Ending | None:
         ending = Attempt(runtime, flow, claim).make()
     except LeaseLost:
         log.info("lost the lease", extra=words)
+        records.acquit(runtime.ledger, claim)
         return None
     if not records.finish(runtime.ledger, claim, ending):
         log.info("finished too late", extra=words)
+        records.acquit(runtime.ledger, claim)
         return None
     return ending
 

@@ -58,7 +58,7 @@ def _free(runtime: Runtime, connection: Connection, row: RowMapping, now: dateti
     values = {
         "state": State.PARKED if is_poison else State.PENDING,
         "priority": Priority.RETRY,
-        "cause": "crashed",
+        "cause": records.CRASHED,
         "detail": f"the worker ended during the attempt ({crashes} times)",
         "crashes": crashes,
         # In doubt, the target must have settled before anyone looks; else the first crash is not the record's fault.

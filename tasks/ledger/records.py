@@ -12,6 +12,9 @@ from tasks.ledger.database import Ledger
 from tasks.ledger.history import Event, storable_text
 from tasks.ledger.tables import IS_ASLEEP, IS_RUNNING, IS_WAITING, Priority, State, flows, records
 
+CRASHED = "crashed"
+"""The cause of a record whose worker ended during an attempt, as far as anybody knows."""
+
 
 @dataclass(frozen=True)
 class ParentKey:
@@ -152,6 +155,17 @@ def finish(ledger: Ledger, claim: Claim, ending: Ending) -> bool:
             event = Event(claim.record_id, claim.version, ending.event, ending.detail)
             history.write(connection, [event], now=now)
         return True
+
+
+def acquit(ledger: Ledger, claim: Claim) -> None:
+    """The holder of this claim, given up for dead, was only slow: its end is no sign against the record."""
+    with ledger.write() as connection:
+        is_it = (records.c.id == claim.record_id, records.c.crashes > 0)
+        parked = (records.c.state == State.PARKED, records.c.cause == CRASHED)
+        change = update(records).where(*is_it)
+        free = {"state": State.PENDING, "cause": None, "detail": None, "due_at": ledger.now(connection)}
+        connection.execute(change.where(*parked).values(free))
+        connection.execute(change.values(crashes=records.c.crashes - 1))
 
 
 def is_delivered(connection: Connection, parent: ParentKey, *, lock: bool = False) -> bool:

@@ -342,3 +342,42 @@ def test_a_lost_hint_is_sent_again_though_others_wait(world):
     world.later(seconds=16)
     dispatch.publish_lost_hints(world.runtime, "students")
     assert lost in world.runtime.publisher.hints
+
+
+def test_slow_workers_park_no_record(world):
+    world.source.edit("1", ID="1", NAME="Анна")
+    world.poll()
+
+    def sleep():
+        world.later(seconds=20)
+        upkeep.upkeep(world.runtime)
+
+    world.target.during_write = sleep
+    for _ in range(4):
+        sync_one(world)
+        world.later(minutes=1)
+        upkeep.tick(world.runtime)
+    world.target.during_write = None
+    world.work()
+    assert world.record("1").state == "done"
+    assert "parked" not in world.events("1")
+
+
+def test_a_parked_record_whose_last_worker_turns_out_to_be_alive_goes_on(world):
+    world.source.edit("1", ID="1", NAME="Анна")
+    world.poll()
+    with world.runtime.ledger.write() as connection:
+        connection.execute(update(table).values(crashes=2))
+
+    def sleep():
+        world.target.during_write = None
+        world.later(seconds=20)
+        upkeep.upkeep(world.runtime)
+        assert world.record("1").state == "parked"
+
+    world.target.during_write = sleep
+    sync_one(world)
+    assert world.record("1").state == "pending"
+    world.later(minutes=1)
+    world.work()
+    assert world.record("1").state == "done"
