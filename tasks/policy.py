@@ -21,6 +21,8 @@ from tasks.parents import Waiting
 
 FIRST_WAIT = timedelta(seconds=2)
 LONGEST_WAIT = timedelta(minutes=15)
+LONGEST_OUTAGE_WAIT = timedelta(minutes=1)
+"""What is away is spared by its breaker, and what waited for it must not wait long once it is back."""
 SLOW_RETRY = timedelta(hours=6)
 """A refused record may be mended on the target's side, where nobody tells us: it is tried again now and then."""
 LIMIT_RETRY = timedelta(hours=1)
@@ -31,9 +33,9 @@ LONGEST_PROBE = timedelta(hours=1)
 CRASHES_TO_PARK = 3
 
 
-def backoff(attempts: int, *, asked: float | None = None) -> timedelta:
+def backoff(attempts: int, *, asked: float | None = None, longest: timedelta = LONGEST_WAIT) -> timedelta:
     """A random share of an exponential ceiling; what the vendor asked for is the least. `attempts` counts from 1."""
-    ceiling = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempts, 20))
+    ceiling = min(longest, FIRST_WAIT * 2 ** min(attempts, 20))
     wait = timedelta(seconds=random.uniform(ceiling.total_seconds() / 4, ceiling.total_seconds()))
     return wait if asked is None else timedelta(seconds=asked) + wait / 4
 
@@ -51,7 +53,7 @@ Wait = Callable[[Exception, Situation], timedelta | None]
 
 
 def _by_backoff(error: Exception, situation: Situation) -> timedelta:
-    return backoff(situation.attempts, asked=getattr(error, "wait", None))
+    return backoff(situation.attempts, asked=getattr(error, "wait", None), longest=LONGEST_OUTAGE_WAIT)
 
 
 def _by_vendor(error: Exception, _: Situation) -> timedelta:
@@ -162,4 +164,5 @@ def after_note_error(error: ConnectorError, *, attempts: int) -> Retry:
         return Retry(LONGEST_WAIT)
     if isinstance(error, Throttled | BreakerOpen):
         return Retry(backoff(1, asked=error.wait), counted=False)
-    return Retry(backoff(attempts, asked=error.wait if isinstance(error, Transient) else None))
+    asked = error.wait if isinstance(error, Transient) else None
+    return Retry(backoff(attempts, asked=asked, longest=LONGEST_OUTAGE_WAIT))

@@ -39,7 +39,8 @@ class Loss:
     """At `at` (seconds since 1970) a worker died or was frozen, with the records of these ids in its hands."""
 
     at: float
-    held: tuple[int, ...]
+    held: tuple[int, ...] | None
+    """None if nobody could tell, the database being away."""
     is_death: bool
 
 
@@ -156,14 +157,14 @@ class Crew:
         if post.role == "worker":
             self.losses.append(Loss(at, self._held_by(post.process.pid), is_death))
 
-    def _held_by(self, pid: int) -> tuple[int, ...]:
+    def _held_by(self, pid: int) -> tuple[int, ...] | None:
         mine = records.c.lease_owner.contains(f":{pid}:")
         query = select(records.c.id).where(records.c.state == State.RUNNING, mine)
         try:
             with self._harbour.ledger.read() as connection:
                 return tuple(connection.execute(query).scalars())
         except Exception:  # noqa: BLE001 - the database may be away as well
-            return ()
+            return None
 
     def _start(self, post: Post) -> None:
         post.log = self._harbour.folder / f"{post.command[0]}-{len(self._harbour.processes)}.log"

@@ -208,11 +208,12 @@ class Round:
 
     def _free_the_parked(self) -> None:
         """What three workers lost, one after another, waits for a person, who sees no fault in it."""
-        losses = Counter(record for loss in self._arena.crew.losses for record in loss.held)
+        losses = Counter(record for loss in self._arena.crew.losses for record in loss.held or ())
+        untold = sum(loss.held is None for loss in self._arena.crew.losses)
         with self._arena.harbour.ledger.read() as connection:
             parked = connection.execute(select(records.c.id, records.c.flow, records.c.cause).where(IS_PARKED)).all()
         for record, flow, cause in parked:
-            if cause != "crashed" or losses[record] < policy.CRASHES_TO_PARK:
+            if cause != "crashed" or losses[record] + untold < policy.CRASHES_TO_PARK:
                 self._result.verdict.other.append(
                     f"{flow}: a record was parked, {cause}, after {losses[record]} losses"
                 )
@@ -236,6 +237,6 @@ class Round:
     def _last_deaths(self) -> Iterator[tuple[float, set[int]]]:
         losses = sorted(self._arena.crew.losses, key=lambda loss: loss.at)
         for number, loss in enumerate(losses):
-            if loss.is_death and loss.at <= self._all_may_fail_at:
+            if loss.held and loss.is_death and loss.at <= self._all_may_fail_at:
                 soon = [later for later in losses[number + 1 :] if later.at - loss.at < AGAIN_WITHIN]
-                yield loss.at, set(loss.held) - {record for later in soon for record in later.held}
+                yield loss.at, set(loss.held) - {record for later in soon for record in later.held or ()}

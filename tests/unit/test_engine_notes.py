@@ -1,6 +1,7 @@
-"""Notes whose writer dies or is held back."""
+"""Notes whose writer dies or is held back, and records that meet an outage."""
 
 from connectors.breaker import BreakerOpen
+from connectors.errors import Transient
 from tasks.dispatch import NOTE_BATCH
 from tasks.ledger import notes
 from workers.keeper import prolong
@@ -49,3 +50,14 @@ def test_a_source_that_is_away_for_long_delays_its_notes_no_longer_than_it_is_aw
     world.later(seconds=40)
     world.work()
     assert world.source.notes == {"1": "Успешно"}
+
+
+def test_a_record_that_met_a_long_outage_goes_on_within_a_minute_of_its_end(world):
+    world.source.edit("1", ID="1", NAME="Анна")
+    world.target.errors.extend(Transient("down") for _ in range(12))
+    world.poll()
+    for _ in range(12):
+        world.work()
+        world.later(seconds=61)
+    world.work()
+    assert world.record("1").state == "done"
