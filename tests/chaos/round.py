@@ -4,6 +4,7 @@ A third of the faults are deaths of a worker while another one works and nothing
 can be told; after that everything may fail, several things at a time.
 """
 
+import json
 import random
 import time
 from collections import Counter
@@ -11,12 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import func, select
 
 from tasks import policy
 from tasks.ledger import report
-from tasks.ledger.tables import State, history, records
+from tasks.ledger.tables import State, flows, history, records
 from tests.chaos import oracle
 from tests.chaos.arena import Arena
 from tests.chaos.faults import FAULTS, Fault, Undo
@@ -67,6 +69,9 @@ class Round:
     """`count` faults of one seed: the same faults, edits and victims again; only their timing is the machine's."""
 
     def __init__(self, folder: Path, *, seed: int, count: int, database: str, mutation: str = "") -> None:
+        self._folder = folder
+        self._told: list[tuple[str, str, str]] = []
+        """When which fault began and ended."""
         self._result = Result(seed, database)
         self._dice = random.Random(seed)
         self._count = count
@@ -99,10 +104,24 @@ class Round:
             if is_settled:
                 self._stay_quiet()
             self._measure_recoveries()
+            if self._result.verdict.violations:
+                self._keep_evidence()
         finally:
             self._arena.stop()
         self._result.seconds = time.monotonic() - began
         return self._result
+
+    def _keep_evidence(self) -> None:
+        """What a person needs to understand a violation, beside the logs: both books, and when each fault was."""
+        evidence: dict[str, Any] = {
+            "faults": self._told,
+            "chronicle": self._arena.sandbox.get("/chronicle?limit=1000000")["entries"],
+            "violations": self._result.verdict.violations,
+        }
+        with self._arena.harbour.ledger.read() as connection:
+            for table in (flows, records, history):
+                evidence[table.name] = [dict(row) for row in connection.execute(select(table)).mappings()]
+        (self._folder / "evidence.json").write_text(json.dumps(evidence, default=str, ensure_ascii=False))
 
     def _begin(self) -> None:
         self._story.begin(CONTACTS, DEALS)
@@ -143,12 +162,14 @@ class Round:
         if undo is None:
             self._plan.append(self._dice.choice(self._possible))
             return
+        self._told.append((datetime.now(UTC).isoformat(), "begins", fault.name))
         self._running.append(_Running(fault, undo, now + self._dice.uniform(*fault.seconds)))
 
     def _end_what_is_over(self, now: float) -> None:
         if any(running.fault.group in NEEDED_TO_START for running in self._running):
             self._arena.crew.disturbed_at = now
         for running in [each for each in self._running if each.ends <= now]:
+            self._told.append((datetime.now(UTC).isoformat(), "ends", running.fault.name))
             if running.undo():
                 self._result.faults[running.fault.name] += 1
             else:  # nobody came its way: another takes its place
@@ -172,8 +193,11 @@ class Round:
 
     def _is_settled(self, flow: str, *, since: datetime) -> bool:
         """Read to the end since then, and nothing left to do."""
-        completed_at = report.of_flow(self._arena.harbour.ledger, flow).completed_at
-        return bool(completed_at and completed_at > since) and self._arena.harbour.settled(0, flow)
+        with self._arena.harbour.ledger.read() as connection:
+            row = connection.execute(select(flows).where(flows.c.name == flow)).one()
+        # What is read to the end was asked at `polled_at`; of a window that was opened earlier some pages may be older.
+        is_read = row.window_high is None and row.polled_at and row.polled_at > since
+        return bool(is_read) and self._arena.harbour.settled(0, flow)
 
     def _what_is_open(self) -> str:
         flows = [report.of_flow(self._arena.harbour.ledger, flow) for flow in FLOWS]
