@@ -109,6 +109,7 @@ def after_error(error: Exception, situation: Situation) -> Ending:
         counted=rule.counted,
         in_doubt=situation.in_doubt if rule.in_doubt is None else rule.in_doubt,
         told=_told(error, situation),
+        told_instead=error.told if isinstance(error, Waiting) else None,
         waits_for=error.parent if isinstance(error, Waiting) else None,
     )
 

@@ -67,6 +67,8 @@ class Ending:
     counted: bool = True
     in_doubt: bool = False
     told: str | None = None
+    told_instead: str | None = None
+    """What to tell only if a note of an earlier version stands, which is true no longer."""
     delivery: Delivery | None = None
     waits_for: ParentKey | None = None
 
@@ -126,7 +128,7 @@ def intend(ledger: Ledger, claim: Claim) -> bool:
         return connection.execute(change).rowcount == 1
 
 
-_CURRENT_COLUMNS = ("version", "note_shown", "note_lease_until", "in_doubt_at", "attempts", "priority")
+_CURRENT_COLUMNS = ("version", "note_text", "note_shown", "note_lease_until", "in_doubt_at", "attempts", "priority")
 
 
 def finish(ledger: Ledger, claim: Claim, ending: Ending) -> bool:
@@ -138,7 +140,7 @@ def finish(ledger: Ledger, claim: Claim, ending: Ending) -> bool:
         now = ledger.now(connection)
         # The parent is locked before the child, here as in its own finish: it lands either before we look or after.
         if ending.waits_for and is_delivered(connection, ending.waits_for, lock=True):
-            ending = replace(ending, state=State.PENDING, due_in=timedelta(), told=None)
+            ending = replace(ending, state=State.PENDING, due_in=timedelta(), told=None, told_instead=None)
         columns = (records.c[name] for name in _CURRENT_COLUMNS)
         current = (
             connection.execute(select(*columns).where(*_is_held(claim)).with_for_update()).mappings().one_or_none()
@@ -214,8 +216,10 @@ def _ended(claim: Claim, ending: Ending, current: RowMapping, now: datetime) -> 
         values |= {"parent_flow": None, "parent_id": None}
     if ending.delivery:
         values |= _delivered(claim, ending.delivery, now, is_newest=is_newest)
-    if ending.told is not None and is_newest:
-        values |= _note(ending.told, current, now)
+    has_note = current["note_text"] or current["note_shown"]
+    told = ending.told_instead if ending.told is None and has_note else ending.told
+    if told is not None and is_newest:
+        values |= _note(told, current, now)
     return values
 
 

@@ -288,3 +288,17 @@ def test_a_ticket_that_turns_wrong_while_its_answer_is_lost_stays_sold_and_says_
     assert created(tickets) == ["10"]
     assert tickets.source.notes == {"10": "Успешно"}
     assert tickets.record("10").state == "done"
+
+
+def test_a_ticket_that_begins_to_wait_no_longer_says_that_all_is_well(family):
+    students, tickets = family
+    students.source.edit("1", ID="1", NAME="-")
+    students.run()
+    sell(tickets, "10", "1", name="-")
+    tickets.run()
+    assert tickets.source.notes == {"10": "Успешно"}
+    tickets.later(minutes=1)
+    sell(tickets, "10", "1")
+    tickets.run()
+    assert tickets.record("10").state == "waiting"
+    assert tickets.source.notes["10"].startswith("Ожидает")
