@@ -70,10 +70,11 @@ def _runs(runtime: Runtime, flow: str) -> bool:
 
 
 def _read(runtime: Runtime, flow: Flow, source_ids: Sequence[str]) -> int:
+    asked_at = runtime.ledger.clock()
     rows = flow.source.read(source_ids, flow.reads, flow.mapping.conditions)
     ours = [flow.seen(row) for row in rows if row.created >= flow.since]
     with runtime.ledger.write() as connection:
-        intake.take(connection, flow.name, ours, now=runtime.ledger.now(connection))
+        intake.take(connection, flow.name, ours, now=runtime.ledger.now(connection), asked_at=asked_at)
     dispatch.dispatch(runtime, flow.name)
     return len(rows)
 

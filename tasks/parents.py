@@ -82,20 +82,23 @@ def _fetched(runtime: Runtime, flow: Flow, parent: ParentKey) -> str | None:
     if not flow.brings_parents:
         # Somebody may have entered it by hand, with our key.
         return None if parents.target.find(parent.source_id) else "unknown"
+    asked_at = runtime.ledger.clock()
     rows = parents.source.read([parent.source_id], parents.reads, parents.mapping.conditions)
     if not rows:
         return "absent"
     with runtime.ledger.write() as connection:
         now = runtime.ledger.now(connection)
-        intake.take(connection, parents.name, [parents.seen(row) for row in rows], now=now)
+        intake.take(connection, parents.name, [parents.seen(row) for row in rows], now=now, asked_at=asked_at)
     return str(State.PENDING)
 
 
 def _read_again(runtime: Runtime, flow: Flow, child_id: str) -> None:
     """Take in the child as it is now; if it names another parent, that is a newer version of it."""
+    asked_at = runtime.ledger.clock()
     rows = flow.source.read([child_id], flow.reads, flow.mapping.conditions)
     with runtime.ledger.write() as connection:
-        intake.take(connection, flow.name, [flow.seen(row) for row in rows], now=runtime.ledger.now(connection))
+        now = runtime.ledger.now(connection)
+        intake.take(connection, flow.name, [flow.seen(row) for row in rows], now=now, asked_at=asked_at)
 
 
 def deliver_again(runtime: Runtime, parent: ParentKey) -> None:

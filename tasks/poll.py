@@ -59,13 +59,14 @@ def _read(runtime: Runtime, flow: Flow, turn: Turn) -> Taken:
 
 
 def _read_page(runtime: Runtime, flow: Flow, turn: Turn) -> tuple[Turn, Taken | None]:
+    asked_at = runtime.ledger.clock()
     page = flow.source.page(_window(flow, turn.position), flow.reads)
     earlier = _clock_set_back(turn, page)
     if earlier is not None:
         return _read_page(runtime, flow, replace(turn, position=earlier))
     position = _moved(turn, page)
     rows = [flow.seen(row) for row in page.rows]
-    taken = cursors.store_page(runtime.ledger, turn, rows, position, lease=runtime.lease, source_now=page.server_time)
+    taken = cursors.store_page(runtime.ledger, turn, rows, position, lease=runtime.lease, asked_at=asked_at)
     return replace(turn, position=position), taken
 
 

@@ -48,10 +48,12 @@ def resync(runtime: Runtime, flow: str, choice: Choice, *, dry_run: bool = False
 
 def _read_again(runtime: Runtime, name: str, ids: Sequence[str]) -> None:
     flow = runtime.flows[name]
+    asked_at = runtime.ledger.clock()
     rows = flow.source.read(ids, flow.reads, flow.mapping.conditions)
     with runtime.ledger.write() as connection:
         seen = [flow.seen(row) for row in rows]
-        intake.take(connection, name, seen, now=runtime.ledger.now(connection), priority=Priority.BACKFILL)
+        now = runtime.ledger.now(connection)
+        intake.take(connection, name, seen, now=now, asked_at=asked_at, priority=Priority.BACKFILL)
 
 
 def _conditions(flow: str, choice: Choice) -> list[Any]:

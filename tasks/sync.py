@@ -5,12 +5,13 @@ that was frozen past its lease can neither send nor finish.
 """
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import ValidationError
 
-from connectors.errors import ConnectorError, LimitReached, ParentMissing, Refused, Throttled
+from connectors.errors import ConnectorError, LimitReached, ParentMissing, Refused, Throttled, Transient
 from mappings.outcome import Skipped
 from tasks import dispatch, parents, policy
 from tasks.flow import Flow
@@ -23,6 +24,9 @@ from tasks.poll import pause_refused
 from tasks.runtime import Runtime
 
 log = logging.getLogger("parom.sync")
+
+FRESH_INTENT = 2.0
+"""Seconds: `settle` is counted from the intent, so what is sent must follow it at once."""
 
 
 class LeaseLost(Exception):
@@ -184,8 +188,11 @@ class Attempt:
             raise CreatesHeld("creations are held: the target's limit was reached", told=CreatesHeld.TOLD)
 
     def _intend(self) -> None:
+        began = time.monotonic()
         if not records.intend(self.runtime.ledger, self.claim):
             raise LeaseLost
+        if time.monotonic() - began > FRESH_INTENT:
+            raise Transient("the ledger took too long to write down the intent; nothing was sent")
         self.has_intent = True
 
     def _tell_operator(self, error: Exception) -> None:

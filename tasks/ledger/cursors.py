@@ -89,7 +89,7 @@ def store_page(
     position: Position,
     *,
     lease: timedelta,
-    source_now: datetime,
+    asked_at: datetime,
 ) -> intake.Taken | None:
     """Store a page's rows and move to `position`, together. None: the turn is lost, nothing is stored."""
     is_complete = position.after_id is None
@@ -109,7 +109,7 @@ def store_page(
         )
         if moved.rowcount != 1:
             return None
-        return intake.take(connection, turn.flow, rows, now=now, source_now=source_now)
+        return intake.take(connection, turn.flow, rows, now=now, asked_at=asked_at)
 
 
 def end_turn(ledger: Ledger, turn: Turn, *, error: str | None = None, due_in: timedelta | None = None) -> None:

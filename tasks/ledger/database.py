@@ -66,6 +66,11 @@ class Ledger:
         assert isinstance(moment, datetime)  # noqa: S101 - narrows the type
         return moment.astimezone(UTC)
 
+    def clock(self) -> datetime:
+        """As `now`, outside of any transaction: to be asked before an outside system is."""
+        with self.read() as connection:
+            return self.now(connection)
+
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()

@@ -65,12 +65,12 @@ def take(
     rows: Sequence[Seen],
     *,
     now: datetime,
-    source_now: datetime | None = None,
+    asked_at: datetime,
     priority: Priority = Priority.FRESH,
 ) -> Taken:
     """Upsert `rows` as records of `flow`, in the caller's transaction; only new or changed content becomes work.
 
-    `source_now` is the source's clock when it showed them, if known: stamps that lie after it are not believed.
+    `asked_at` is the ledger's clock before the source was asked.
     """
     latest = {row.source_id: row for row in sorted(rows, key=lambda row: row.modified)}
     known = _known(connection, flow, list(latest))
@@ -82,7 +82,7 @@ def take(
     if raced:
         known = _known(connection, flow, [row.source_id for row in raced])
         older += [(row, known[row.source_id]) for row in raced]
-    older = [(row, was) for row, was in older if _is_news(row, was, source_now)]
+    older = [(row, was) for row, was in older if _is_news(row, was, asked_at)]
     changed = [(row, was) for row, was in older if fingerprint(storable(row.fields)) != was["content_hash"]]
     _update(connection, changed, now=now, priority=priority)
     _remember_echo(connection, older)
@@ -97,6 +97,7 @@ def _known(connection: Connection, flow: str, source_ids: Sequence[str]) -> Mapp
         "version",
         "content_hash",
         "modified",
+        "stored_at",
         "note_shown",
         "note_due_at",
         "due_at",
@@ -111,16 +112,18 @@ def _known(connection: Connection, flow: str, source_ids: Sequence[str]) -> Mapp
     return {row["source_id"]: row for row in connection.execute(query).mappings()}
 
 
-def _is_news(row: Seen, was: RowMapping, source_now: datetime | None) -> bool:
-    # What was read before something that is stored already must not undo it. Only a stamp from the future, made while
-    # the source's clock was wrong, proves nothing.
-    is_believed = source_now is None or was["modified"] <= source_now
-    return not is_believed or bool(row.modified >= was["modified"])
+def _is_news(row: Seen, was: RowMapping, asked_at: datetime) -> bool:
+    """Whether the row cannot be older than what is stored: another reader may have been faster.
+
+    A later stamp proves it, another one nothing: stamps have whole seconds, and clocks are set back. What was asked for
+    after the last version was stored is news anyway; what is turned away here the next poll reads again.
+    """
+    return bool(row.modified > was["modified"]) or was["stored_at"] is None or bool(asked_at >= was["stored_at"])
 
 
-def _content(row: Seen) -> dict[str, Any]:
+def _content(row: Seen, now: datetime) -> dict[str, Any]:
     fields = storable(row.fields)
-    return {"snapshot": fields, "content_hash": fingerprint(fields), "modified": row.modified}
+    return {"snapshot": fields, "content_hash": fingerprint(fields), "modified": row.modified, "stored_at": now}
 
 
 def _insert(
@@ -138,7 +141,7 @@ def _insert(
             "priority": priority,
             "due_at": now,
             "note_shown": storable_text(row.note_shown),
-            **_content(row),
+            **_content(row, now),
         }
         for row in sorted(rows, key=lambda row: row.source_id)
     ]
@@ -154,7 +157,7 @@ def _update(
     if not changes:
         return
     values = [
-        {"record": was["id"], **_content(row), **_restart(was, now=now, priority=priority)} for row, was in changes
+        {"record": was["id"], **_content(row, now), **_restart(was, now=now, priority=priority)} for row, was in changes
     ]
     columns = [name for name in values[0] if name != "record"]
     statement = update(records).where(records.c.id == bindparam("record")).values({c: bindparam(c) for c in columns})

@@ -68,6 +68,7 @@ def claim(ledger: Ledger, flow: str, *, limit: int, lease: timedelta) -> tuple[D
                 note_fence=records.c.note_fence + 1,
                 note_attempts=records.c.note_attempts + 1,
                 note_lease_until=now + lease,
+                note_shown=None,  # until an answer says so, nobody knows what the source shows
             )
             .returning(
                 records.c.id,

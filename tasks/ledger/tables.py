@@ -54,6 +54,7 @@ records = Table(
     Column("content_hash", String(64), nullable=False),
     Column("version", Integer, nullable=False),
     Column("modified", UtcDateTime, nullable=False),
+    Column("stored_at", UtcDateTime),
     # where it stands
     Column("state", String(16), nullable=False),
     Column("priority", Integer, nullable=False),

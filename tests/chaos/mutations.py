@@ -35,11 +35,11 @@ def without_cursor_transaction() -> None:
     """The cursor moves first, the rows are stored after."""
     store_page = cursors.store_page
 
-    def store_apart(ledger, turn, rows, position, *, lease, source_now):
-        if store_page(ledger, turn, (), position, lease=lease, source_now=source_now) is None:
+    def store_apart(ledger, turn, rows, position, *, lease, asked_at):
+        if store_page(ledger, turn, (), position, lease=lease, asked_at=asked_at) is None:
             return None
         with ledger.write() as connection:
-            return intake.take(connection, turn.flow, rows, now=ledger.now(connection), source_now=source_now)
+            return intake.take(connection, turn.flow, rows, now=ledger.now(connection), asked_at=asked_at)
 
     cursors.store_page = store_apart
 

@@ -136,7 +136,7 @@ def test_a_source_whose_clock_jumps_loses_nothing(world, jump):
 def test_a_page_that_shows_an_older_state_changes_nothing(world):
     fill(world, 1)
     world.later(minutes=1)
-    old = world.source.rows["1"]
+    asked_at, old = world.runtime.ledger.clock(), world.source.rows["1"]
     world.source.edit("1", NAME="новое")
     world.run()
     world.source.rows["1"] = old
@@ -144,8 +144,8 @@ def test_a_page_that_shows_an_older_state_changes_nothing(world):
         world.runtime.ledger, "students", owner="x", lease=timedelta(seconds=9), every=timedelta(0), force=True
     )
     seen = [world.flow.seen(old)]
-    lease, source_now = timedelta(seconds=9), world.source.clock
-    cursors.store_page(world.runtime.ledger, turn, seen, turn.position, lease=lease, source_now=source_now)
+    lease = timedelta(seconds=9)
+    cursors.store_page(world.runtime.ledger, turn, seen, turn.position, lease=lease, asked_at=asked_at)
     world.work()
     assert names(world) == {"1": "новое"}
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import event, text
@@ -13,7 +13,7 @@ from tasks.resync import Choice
 from tests import siblings
 
 LEASE = timedelta(seconds=15)
-NOW = {"lease": LEASE, "source_now": siblings.START}
+NOW = {"lease": LEASE, "asked_at": datetime(2100, 1, 1, tzinfo=UTC)}
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from connectors.errors import InDoubt, Refused, Rejected, Transient
-from tasks import dispatch, poll, resync, sync, upkeep
+from tasks import dispatch, look, poll, resync, sync, upkeep
 from tasks.ledger import pauses, records, report
 from tasks.ledger.intake import fingerprint
 from tasks.ledger.tables import records as table
@@ -377,6 +377,77 @@ def test_a_parked_record_whose_last_worker_turns_out_to_be_alive_goes_on(world):
 
     world.target.during_write = sleep
     sync_one(world)
+    assert world.record("1").state == "pending"
+    world.later(minutes=1)
+    world.work()
+    assert world.record("1").state == "done"
+
+
+def read_before_an_edit(world, method, *, seconds):
+    """What the source shows to this call is stored only after an edit was seen and delivered by others."""
+    ask = getattr(world.source, method)
+
+    def slow(*args):
+        setattr(world.source, method, ask)
+        answer = ask(*args)
+        world.later(seconds=seconds)
+        world.source.edit("1", NAME="Мария")
+        look.hint(world.runtime.redis, "students", ["1"])
+        look.look(world.runtime, "students")
+        world.work()
+        return answer
+
+    setattr(world.source, method, slow)
+
+
+@pytest.mark.parametrize("seconds", [0, 2, 10])
+@pytest.mark.parametrize("method", ["page", "read"])
+def test_what_was_read_before_an_edit_does_not_undo_it(world, method, seconds):
+    world.source.edit("1", ID="1", NAME="Анна")
+    written = []
+    world.target.during_write = lambda: written.append(world.target.calls[-1][0])
+    read_before_an_edit(world, method, seconds=seconds)
+    if method == "read":
+        look.hint(world.runtime.redis, "students", ["1"])
+        look.look(world.runtime, "students")
+        world.work()
+    world.run()
+    assert world.target.held["1"]["name"] == "Мария"
+    assert written == ["create"]
+
+
+def test_a_note_whose_answer_was_lost_does_not_stand_when_the_record_is_mended(world):
+    world.source.edit("1", ID="1", NAME="Анна")
+    world.run()
+    world.later(minutes=3)
+    world.source.edit("1", NAME="Мария")
+    write_notes = world.source.write_notes
+
+    def lost(code, batch):
+        world.source.write_notes = write_notes
+        write_notes(code, batch)
+        return [InDoubt("no answer")] * len(batch)
+
+    world.source.write_notes = lost
+    world.target.errors.append(Rejected("400", told="нет"))
+    world.run()
+    assert world.source.notes["1"] == "нет"
+    world.source.edit("1", NAME="Мария Ивановна")
+    world.run()
+    world.later(hours=7)
+    upkeep.upkeep(world.runtime)
+    world.run()
+    assert world.record("1").state == "done"
+    assert world.source.notes["1"] == "Успешно"
+
+
+def test_an_intent_that_took_too_long_to_write_down_is_followed_by_nothing(world, monkeypatch):
+    world.source.edit("1", ID="1", NAME="Анна")
+    monkeypatch.setattr(sync, "FRESH_INTENT", -1.0)
+    world.poll()
+    sync_one(world)
+    monkeypatch.undo()
+    assert world.target.calls == [("find", "1")]
     assert world.record("1").state == "pending"
     world.later(minutes=1)
     world.work()
