@@ -62,7 +62,7 @@ class Arena:
         self.harbour.module = "tests.chaos.process"
         self.redis: Redis = self.harbour.redis
         self.sandbox = self.harbour.sandbox
-        # Deals that a merge moves without touching them are shown to nobody, and found by the hourly look at what waits.
+        # Deals that a merge moves untouched are shown to nobody, and found by the hourly look at what waits.
         self.sandbox.post("/switches/bitrix24", rate_profile="off", merge_touches_deals=True)
         self.crew = Crew(self.harbour, folder / "orders")
         for post in self.crew.posts:
