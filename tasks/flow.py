@@ -35,7 +35,7 @@ class FlowKind:
     target_system: str
     target_entity: str
     key: str
-    """The field of the payload by which the target finds our write; the source id, if it is never rewritten."""
+    """The field of the payload by which the target finds our write; it holds the source id."""
     options: type
     mapping: Callable[[Any], EntityMapping]
     status_types: tuple[str, ...]

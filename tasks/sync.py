@@ -7,6 +7,7 @@ that was frozen past its lease can neither send nor finish.
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from marshmallow import ValidationError
@@ -82,6 +83,8 @@ class Attempt:
     def __init__(self, runtime: Runtime, flow: Flow, claim: Claim) -> None:
         self.runtime, self.flow, self.claim = runtime, flow, claim
         self.in_doubt = claim.in_doubt
+        self.learnt: Delivery | None = None
+        """What the target turned out to hold of an earlier version."""
         self.has_intent = False
 
     def make(self) -> Ending:
@@ -95,7 +98,7 @@ class Attempt:
             # A mistake of our own after the intent tells nothing of what was sent.
             in_doubt = self.in_doubt or (self.has_intent and not isinstance(error, ConnectorError))
             situation = policy.Situation(self.claim.attempts, self.flow.target.settle, in_doubt=in_doubt)
-            return policy.after_error(error, situation)
+            return replace(policy.after_error(error, situation), delivery=self.learnt)
 
     def _deliver(self) -> Ending:
         if self._is_final():
@@ -111,7 +114,15 @@ class Attempt:
             if found := self._found_after_all():
                 return found
             told = self.flow.skipped_note
-            return Ending(State.SKIPPED, "skipped", "skipped", mapped.reason, told=told, in_doubt=self.in_doubt)
+            return Ending(
+                State.SKIPPED,
+                "skipped",
+                "skipped",
+                mapped.reason,
+                told=told,
+                in_doubt=self.in_doubt,
+                delivery=self.learnt,
+            )
         payload_hash = fingerprint(mapped.payload)
         if payload_hash == self.claim.delivered_hash and not self.in_doubt:
             return Ending(State.DONE, "unchanged", told=self.flow.success_note)
@@ -125,11 +136,12 @@ class Attempt:
         return Ending(State.DONE, event, detail=detail, told=self.flow.success_note, delivery=delivery)
 
     def _found_after_all(self) -> Ending | None:
-        """What is never rewritten may have been created from an earlier version, before this one turned wrong."""
-        if self.flow.target.updates or not self.in_doubt:
-            return None
-        target_id = self._find(self.claim.source_id)  # the key of what is never rewritten
+        """An earlier version may have been created before this one turned wrong; what is never rewritten ends with that."""
+        target_id = self._find(self.claim.source_id) if self.in_doubt else None
         if target_id is None:
+            return None
+        if self.flow.target.updates:
+            self.learnt = Delivery(target_id, None)
             return None
         delivery = Delivery(target_id, fingerprint(self.claim.snapshot), is_final=True)
         detail = f"{self.flow.target_name} id {target_id}"

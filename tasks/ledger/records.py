@@ -50,7 +50,8 @@ class Delivery:
     """What the target now holds."""
 
     target_id: str
-    payload_hash: str
+    payload_hash: str | None
+    """None if it holds some earlier version, nobody knows which."""
     is_final: bool = False
     """Whether it is never rewritten, whatever the source says later."""
 

@@ -62,8 +62,9 @@ class Arena:
         self.harbour.module = "tests.chaos.process"
         self.redis: Redis = self.harbour.redis
         self.sandbox = self.harbour.sandbox
-        # Deals that a merge moves untouched are shown to nobody, and found by the hourly look at what waits.
-        self.sandbox.post("/switches/bitrix24", rate_profile="off", merge_touches_deals=True)
+        # What a merge or a deletion changes in a deal without touching it is shown to nobody; an hourly look finds it.
+        silent = {"merge_touches_deals": True, "delete_unbinds_deals": False}
+        self.sandbox.post("/switches/bitrix24", rate_profile="off", **silent)
         self.crew = Crew(self.harbour, folder / "orders")
         for post in self.crew.posts:
             post.environ["CHAOS_MUTATION"] = mutation

@@ -302,3 +302,24 @@ def test_a_ticket_that_begins_to_wait_no_longer_says_that_all_is_well(family):
     tickets.run()
     assert tickets.record("10").state == "waiting"
     assert tickets.source.notes["10"].startswith("Ожидает")
+
+
+def test_a_client_that_turned_wrong_while_its_answer_was_lost_is_there_for_its_tickets(family):
+    students, tickets = family
+    students.source.edit("1", ID="1", NAME="Анна")
+    students.target.lost_answers.append(InDoubt("no answer"))
+    students.run()
+    students.later(seconds=1)
+    students.source.edit("1", NAME="")
+    sell(tickets, "10", "1")
+    tickets.run()
+    assert tickets.record("10").state == "waiting"
+    students.poll()
+    students.later(minutes=5)
+    students.work()
+    assert students.record("1").state == "rejected"
+    assert created(tickets) == ["10"]
+    students.source.edit("1", NAME="Мария")
+    students.run()
+    assert students.target.held["1"]["name"] == "Мария"
+    assert created(students) == ["1"]
