@@ -136,7 +136,7 @@ class Attempt:
         return Ending(State.DONE, event, detail=detail, told=self.flow.success_note, delivery=delivery)
 
     def _found_after_all(self) -> Ending | None:
-        """An earlier version may have been created before this one turned wrong; what is never rewritten ends with that."""
+        """An earlier version may have been created before this one turned wrong; what is never rewritten ends so."""
         target_id = self._find(self.claim.source_id) if self.in_doubt else None
         if target_id is None:
             return None
