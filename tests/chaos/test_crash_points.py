@@ -34,7 +34,7 @@ POINTS = NAMED | {
     "queued, not committed": "dispatch.dispatch open",
     "poll asked for": "publish poll",
     "before the note is claimed": "notes.claim open",
-    "note answered": "batch answered",
+    "note answered": "batch of notes answered",
     "freed, not queued": "upkeep.upkeep committed",
     "missed hints found, not sent": "dispatch.publish_lost_hints committed",
     "hint taken, nothing read": "crm[.].*[.]list sending",
