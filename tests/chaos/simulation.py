@@ -385,6 +385,8 @@ def as_it_was():
             for name, value in attributes.items():
                 if vars(owner)[name] is not value:
                     setattr(owner, name, value)
+            for name in vars(owner).keys() - attributes.keys():
+                delattr(owner, name)
 
 
 @contextmanager
