@@ -5,8 +5,8 @@ A thread that ends, in whatever way, gives its lease up here; the ledger's then 
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -37,21 +37,19 @@ class Holdings:
     @contextmanager
     def record(self, record_id: int) -> Iterator[None]:
         """The record is being worked on inside the block."""
-        with self._held(self._records, record_id):
+        with self._held(self._records, [record_id]):
             yield
 
     @contextmanager
     def turn(self, flow: str) -> Iterator[None]:
         """The flow is being polled inside the block."""
-        with self._held(self._turns, flow):
+        with self._held(self._turns, [flow]):
             yield
 
     @contextmanager
     def notes(self, claimed: Iterable[NoteHeld]) -> Iterator[None]:
         """These notes are being written inside the block."""
-        with ExitStack() as stack:
-            for each in claimed:
-                stack.enter_context(self._held(self._notes, each))
+        with self._held(self._notes, list(claimed)):
             yield
 
     def now(self) -> Held:
@@ -59,13 +57,14 @@ class Holdings:
             return Held(frozenset(self._records), frozenset(self._turns), frozenset(self._notes))
 
     @contextmanager
-    def _held(self, kept: Counter[T], item: T) -> Iterator[None]:
+    def _held(self, kept: Counter[T], items: Sequence[T]) -> Iterator[None]:
         with self._lock:
-            kept[item] += 1
+            kept.update(items)
         try:
             yield
         finally:
             with self._lock:
-                kept[item] -= 1
-                if not kept[item]:
-                    del kept[item]
+                kept.subtract(items)
+                for item in items:
+                    if not kept[item]:
+                        del kept[item]

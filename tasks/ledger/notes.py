@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, case, exists, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, case, exists, func, literal, or_, select, tuple_, update
 
 from tasks.ledger import history
 from tasks.ledger.database import Ledger, UtcDateTime
@@ -86,9 +86,11 @@ def renew(ledger: Ledger, held: Collection[tuple[int, int]], *, lease: timedelta
     """Prolong the claims on these notes, each a record's id and its note's fence; an expired one stays expired."""
     with ledger.write() as connection:
         now = ledger.now(connection)
-        for record_id, fence in sorted(held):  # locked by id, as everywhere
-            mine = (records.c.id == record_id, records.c.note_fence == fence, records.c.note_lease_until > now)
-            connection.execute(update(records).where(*mine).values(note_lease_until=now + lease))
+        mine = (tuple_(records.c.id, records.c.note_fence).in_(held), records.c.note_lease_until > now)
+        # Locked by id, as everywhere.
+        query = select(records.c.id).where(*mine).order_by(records.c.id).with_for_update()
+        chosen = connection.execute(query).scalars().all()
+        connection.execute(update(records).where(records.c.id.in_(chosen)).values(note_lease_until=now + lease))
 
 
 def written(ledger: Ledger, notes: Sequence[DueNote]) -> None:
@@ -115,7 +117,7 @@ def failed(ledger: Ledger, note: DueNote, *, reason: str, again_in: timedelta | 
             **({} if counted else {"note_attempts": records.c.note_attempts - 1}),
         }
         connection.execute(update(records).where(*_is_mine(note)).values(values))
-        if again_in is None or note.attempts == 1:
+        if again_in is None or (counted and note.attempts == 1):
             history.write(connection, [Event(note.record_id, note.version, "note failed", reason)], now=now)
 
 

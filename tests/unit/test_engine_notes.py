@@ -50,6 +50,7 @@ def test_a_source_that_is_away_for_long_delays_its_notes_no_longer_than_it_is_aw
     world.later(seconds=40)
     world.work()
     assert world.source.notes == {"1": "Успешно"}
+    assert "note failed" not in world.events("1")  # it was held back, and nothing happened to it
 
 
 def test_a_record_that_met_a_long_outage_goes_on_within_a_minute_of_its_end(world):
