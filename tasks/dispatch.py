@@ -71,11 +71,8 @@ def top_up(runtime: Runtime, name: str, *, at_once: bool = False) -> None:
     `at_once` after a suspect, which ran alone: the others have waited long enough.
     """
     number = runtime.finished.next(name)
-    if at_once:
+    is_few = number is not None and number % max(1, runtime.flows[name].window // 4) == 0
+    if at_once or is_few:
         dispatch(runtime, name)
-    if number is None:
-        return
-    if not at_once and number % max(1, runtime.flows[name].window // 4) == 0:
-        dispatch(runtime, name)
-    if number % NOTE_BATCH == 0:
+    if number is not None and number % NOTE_BATCH == 0:
         runtime.publisher.note(name)

@@ -46,7 +46,7 @@ def sync(runtime: Runtime, record_id: int) -> Ending | None:
         ending = _attempt(runtime, flow, claim)
     if ending:
         _report(flow, claim, ending)
-        dispatch.top_up(runtime, flow.name, at_once=claim.crashes > 1)
+        dispatch.top_up(runtime, flow.name, at_once=claim.is_suspect)
     return ending
 
 

@@ -44,6 +44,11 @@ class Claim:
     """For whom it waited before."""
     claimed_at: datetime
 
+    @property
+    def is_suspect(self) -> bool:
+        """Whether its workers died more than once, so that it runs alone (`window.suspect`)."""
+        return self.crashes > 1
+
 
 @dataclass(frozen=True)
 class Delivery:
@@ -243,8 +248,11 @@ def _starts_over(ending: Ending, now: datetime) -> dict[str, Any]:
 
 
 def _delivered(claim: Claim, delivery: Delivery, now: datetime, *, is_newest: bool) -> dict[str, Any]:
+    target_id = storable_text(delivery.target_id)
+    if delivery.payload_hash is None:
+        return {"target_id": target_id}
     return {
-        "target_id": storable_text(delivery.target_id),
+        "target_id": target_id,
         # With a newer version or a resync about, the next attempt must not take this hash for a reason to do nothing.
         "delivered_hash": delivery.payload_hash if is_newest or delivery.is_final else None,
         "delivered_version": claim.version,
