@@ -103,14 +103,17 @@ class Bitrix24Source:
         if not isinstance(answer["result"], list):
             raise self._unusable("the result is not a list")
         rows = tuple(self._row(shown) for shown in answer["result"])
-        listed = [code for code in fields if code not in self._enrichments]
-        self._require_known([*conditions, *(code for code in listed if code.startswith("UF_"))], rows)
+        custom = [code for code in self._listable(fields) if code.startswith("UF_")]
+        self._require_known([*conditions, *custom], rows)
         return _Listed(rows, self._portal.server_time(method, answer))
 
     def _select(self, fields: Sequence[str], conditions: Conditions) -> list[str]:
-        listed = [code for code in fields if code not in self._enrichments]
         needed = [code for enrichment in self._asked(fields).values() for code in enrichment.reads]
-        return list(dict.fromkeys(["ID", "DATE_MODIFY", "DATE_CREATE", *conditions, *listed, *needed]))
+        own = ["ID", "DATE_MODIFY", "DATE_CREATE"]
+        return list(dict.fromkeys([*own, *conditions, *self._listable(fields), *needed]))
+
+    def _listable(self, fields: Sequence[str]) -> list[str]:
+        return [code for code in fields if code not in self._enrichments]
 
     def _asked(self, fields: Sequence[str]) -> dict[str, Enrichment]:
         return {code: enrichment for code, enrichment in self._enrichments.items() if code in fields}
