@@ -86,6 +86,12 @@ def wait_until(condition, what, *, patience=PATIENCE):
     return value
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Sandbox:
     """The sandbox process and its side door."""
 
@@ -173,9 +179,7 @@ class Harbour:
 
     def start_web(self, command="web"):
         """The web process, or all of `up`, on a free port; returns its address."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.start(command, "--listen", f"127.0.0.1:{port}")
         return f"http://127.0.0.1:{port}"
 
@@ -269,11 +273,15 @@ def open_harbour(
     return Harbour(folder, ledger, sandbox, redis)
 
 
+def flows_of(settings):
+    """The flows as an installation has them, for a verdict: without a Redis, none of their systems is called."""
+    return compose.build_flows(settings, compose.connect_redis("redis://127.0.0.1:1/0")).values()
+
+
 def assert_all_arrived(harbour):
     """Every entity of every flow is where the mapping says, with its note, created once."""
     settings = compose.read_settings(harbour.environ)
-    flows = compose.build_flows(settings, compose.connect_redis("redis://127.0.0.1:1/0"))
-    for flow in flows.values():
+    for flow in flows_of(settings):
         verdict = verify(flow, harbour.sandbox, settings.timezone)
         assert verdict.right
         assert (verdict.wrong, verdict.notes_wrong) == ((), ()), flow.name

@@ -1,7 +1,6 @@
 """One installation with everything that can fail around it: real processes, real servers, and a bad link to each."""
 
 import random
-import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +12,7 @@ from redis import RedisError
 from tests.chaos.crew import Crew
 from tests.chaos.proxy import Link, Proxies
 from tests.chaos.servers import Postgres, Redis
-from tests.harbour import Harbour, open_harbour
+from tests.harbour import Harbour, free_port, open_harbour
 
 # A write may be late by a deadline and by what the target then still takes: less than `settle`, as the settings demand.
 DEADLINE, SETTLE, LEASE = "2s", "6s", "2s"
@@ -68,7 +67,7 @@ class Arena:
         self.crew = Crew(self.harbour, folder / "orders")
         for post in self.crew.posts:
             post.environ["CHAOS_MUTATION"] = mutation
-        web = _free_port()
+        web = free_port()
         self.crew.add_web(web)
         hook = f"http://127.0.0.1:{web}/hooks/bitrix24/crm"
         self.sandbox.post("/bitrix24/webhooks", url=hook, events=EVENTS, application_token=TOKEN)
@@ -124,9 +123,3 @@ class Arena:
     def _link(self, name: str, upstream) -> Link:
         self.links[name] = self.proxies.link(name, upstream)
         return self.links[name]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

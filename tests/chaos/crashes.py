@@ -81,7 +81,7 @@ class Hand:
 
         Returns the number of the last call until nothing was open.
         """
-        begins = self._now()
+        begins = self.runtime.ledger.clock()
         for step in STEPS:
             self.scene.later(step)
             self.work()
@@ -92,10 +92,6 @@ class Hand:
                 self.work()
                 return settled_at
         raise AssertionError(f"never settled: {flows}")
-
-    def _now(self) -> datetime:
-        with self.runtime.ledger.read() as connection:
-            return self.runtime.ledger.now(connection)
 
     def _obey(self) -> bool:
         """Work off what lies in the queues, and what that brings; whether there was anything."""

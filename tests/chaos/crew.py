@@ -51,8 +51,7 @@ class Crew:
         self._harbour, self._orders = harbour, orders
         (orders / "obeyed").mkdir(parents=True)
         self._order_number = 0
-        self.web_port = 0
-        self.posts = [Post("worker", ("worker",)) for _ in range(workers)] + [Post("beat", ("beat",))] * 0
+        self.posts = [Post("worker", ("worker",)) for _ in range(workers)]
         self.posts += [Post("beat", ("beat",)) for _ in range(beats)]
         self.losses: list[Loss] = []
         self.unasked: list[str] = []
@@ -99,12 +98,12 @@ class Crew:
             post.is_frozen = False
             os.kill(post.process.pid, signal.SIGCONT)
 
-    def order(self, seam: str, act: str, role: str | None = None) -> Path:
-        """The next process (of `role`) that comes to the seam is to be killed or stopped; returns the order's file."""
+    def order(self, seam: str, act: str) -> Path:
+        """The next process that comes to the seam is to be killed or stopped; returns the order's file."""
         self._order_number += 1
         path = self._orders / f"{self._order_number:05}.json"
         draft = path.with_suffix(".draft")
-        draft.write_text(json.dumps({"seam": seam, "act": act, "role": role}))
+        draft.write_text(json.dumps({"seam": seam, "act": act}))
         draft.rename(path)
         return path
 

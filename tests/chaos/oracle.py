@@ -6,14 +6,13 @@ Both come from the sandbox's chronicle: every state of every row, in the one ord
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from marshmallow import ValidationError
-
-from mappings.outcome import Mapped, told
 from tasks.flow import Flow
 from tasks.flows import KINDS
+from workers.cli.verify import expected
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,8 @@ class Verdict:
 
     @property
     def violations(self) -> list[str]:
-        kinds = ("lost", "duplicated", "reordered", "orphaned", "untrue_notes", "restless", "other")
-        return [f"{kind}: {text}" for kind in kinds for text in getattr(self, kind)]
+        lists = {name: found for name, found in vars(self).items() if isinstance(found, list)}
+        return [f"{name}: {text}" for name, found in lists.items() for text in found]
 
     def __add__(self, other: "Verdict") -> "Verdict":
         return Verdict(**{name: value + getattr(other, name) for name, value in vars(self).items()})
@@ -62,14 +61,14 @@ class Chronicle:
         return self._rows[system, entity]
 
 
-def judge(flow: Flow, chronicle: Chronicle, users: Mapping[str, Any], today: date) -> Verdict:
+def judge(flow: Flow, chronicle: Chronicle, users: Mapping[str, Any], zone: ZoneInfo) -> Verdict:
     """Every row of the flow's source against the states of its target row, and children against their parents."""
     sources = chronicle.of(flow.kind.source_system, flow.kind.source_entity)
     targets = chronicle.of(flow.kind.target_system, flow.kind.target_entity)
     parents = _parents(flow, chronicle)
     verdict = Verdict(records=len(sources), versions=sum(map(len, sources.values())))
     for key, states in sources.items():
-        _Row(flow, key, [_as_read(state, users) for state in states], targets.get(key, []), parents, today).judge(
+        _Row(flow, key, [_as_read(state, users) for state in states], targets.get(key, []), parents, zone).judge(
             verdict
         )
     for key, states in targets.items():
@@ -109,7 +108,7 @@ class _Row:
     versions: list[State]
     written: list[State]
     parents: Mapping[str, int]
-    today: date
+    zone: ZoneInfo
 
     def __post_init__(self) -> None:
         self._name = f"{self.flow.name} {self.key}"
@@ -170,13 +169,7 @@ class _Row:
     def _wanted(self, values: Mapping[str, Any] | None) -> tuple[dict[str, Any] | None, str]:
         if values is None or not self._meets(values):
             return None, ""
-        try:
-            mapped = self.flow.mapping.map(values, today=self.today)
-        except ValidationError as error:
-            return None, told(error)
-        return (
-            (mapped.payload, self.flow.success_note) if isinstance(mapped, Mapped) else (None, self.flow.skipped_note)
-        )
+        return expected(self.flow, values, self.zone)
 
     def _lacks_parent(self, payload: Mapping[str, Any]) -> bool:
         return self.flow.kind.parent is not None and str(payload[self.flow.kind.parent.field]) not in self.parents

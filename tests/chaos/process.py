@@ -1,6 +1,6 @@
 """A process of Parom that can be told where to die: `python -m tests.chaos.process worker` is `parom worker` otherwise.
 
-Orders are files in the folder CHAOS_ORDERS, each for the first process of its role that comes to its seam; it moves the
+Orders are files in the folder CHAOS_ORDERS, each for the first process that comes to its seam; it moves the
 file to `obeyed/`, adds when and who, and is killed or stopped by its own hand, at that very instruction.
 CHAOS_MUTATION takes away a mechanism, CHAOS_CLOCK sets this process's wall clock wrong by so many seconds.
 """
@@ -9,7 +9,6 @@ import json
 import os
 import re
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -19,8 +18,8 @@ SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 class Orders:
     """The orders that stand, read again only when the folder has changed."""
 
-    def __init__(self, folder: Path, role: str) -> None:
-        self._folder, self._role = folder, role
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._changed = 0
         self._standing: list[tuple[Path, re.Pattern[str], str]] = []
 
@@ -39,8 +38,7 @@ class Orders:
             order = json.loads(path.read_text())
         except FileNotFoundError:  # obeyed by another process, just now
             return path, re.compile("(?!)"), "kill"
-        is_ours = order["role"] in (None, self._role)
-        return path, re.compile(order["seam"] if is_ours else "(?!)"), order["act"]
+        return path, re.compile(order["seam"]), order["act"]
 
     def _obey(self, path: Path, seam: str, act: str) -> None:
         taken = path.with_name("obeyed") / path.name
@@ -67,7 +65,7 @@ def main() -> None:
 
     if mutation := os.environ.get("CHAOS_MUTATION"):
         mutations.MUTATIONS[mutation]()
-    seams.install(Orders(Path(os.environ["CHAOS_ORDERS"]), sys.argv[1]).reach)
+    seams.install(Orders(Path(os.environ["CHAOS_ORDERS"])).reach)
     if wrong_by := float(os.environ.get("CHAOS_CLOCK", "0")):
         _set_clock_wrong(wrong_by)
     parom()

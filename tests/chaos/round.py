@@ -18,12 +18,14 @@ from sqlalchemy import func, select
 
 from tasks import policy
 from tasks.ledger import report
+from tasks.ledger.records import CRASHED
 from tasks.ledger.tables import State, flows, history, records
 from tests.chaos import oracle
 from tests.chaos.arena import Arena
 from tests.chaos.faults import FAULTS, Fault, Undo
 from tests.chaos.oracle import Chronicle, Verdict
 from tests.chaos.story import Story
+from tests.harbour import flows_of
 from workers import compose
 
 CONTACTS, DEALS = 150, 60
@@ -74,7 +76,6 @@ class Round:
         """When which fault began and ended."""
         self._result = Result(seed, database)
         self._dice = random.Random(seed)
-        self._count = count
         self._arena = Arena(folder, database, random.Random(f"victims {seed}"), mutation=mutation)
         self._story = Story(self._arena.sandbox, random.Random(f"story {seed}"))
         self._running: list[_Running] = []
@@ -96,7 +97,7 @@ class Round:
         try:
             self._begin()
             self._rage()
-            self._make_peace()
+            self._arena.crew.withdraw_all()  # peace
             is_settled = self._settles()
             self._free_the_parked()
             is_settled = is_settled and self._settles()
@@ -176,9 +177,6 @@ class Round:
                 self._plan.append(self._dice.choice(self._possible))
             self._running.remove(running)
 
-    def _make_peace(self) -> None:
-        self._arena.crew.withdraw_all()
-
     def _settles(self) -> bool:
         """Whether Parom comes to rest by itself."""
         peace = datetime.now(UTC)
@@ -200,21 +198,19 @@ class Round:
         return bool(is_read) and self._arena.harbour.settled(0, flow)
 
     def _what_is_open(self) -> str:
-        flows = [report.of_flow(self._arena.harbour.ledger, flow) for flow in FLOWS]
+        reports = [report.of_flow(self._arena.harbour.ledger, flow) for flow in FLOWS]
         return "; ".join(
             f"{flow.name} {dict(flow.by_state)} {dict(flow.causes)} notes {flow.notes_due} paused {flow.paused_by}"
             f" poll error {flow.poll_error}"
-            for flow in flows
+            for flow in reports
         )
 
     def _judge(self) -> None:
         settings = compose.read_settings(self._arena.harbour.environ)
-        flows = compose.build_flows(settings, compose.connect_redis("redis://127.0.0.1:1/0"))
         chronicle = Chronicle(self._arena.sandbox.get("/chronicle?limit=1000000")["entries"])
         users = {user["ID"]: user for user in self._arena.sandbox.get("/store/bitrix24/users")["rows"]}
-        today = datetime.now(settings.timezone).date()
-        for flow in flows.values():
-            self._result.verdict += oracle.judge(flow, chronicle, users, today)
+        for flow in flows_of(settings):
+            self._result.verdict += oracle.judge(flow, chronicle, users, settings.timezone)
         self._result.verdict.other += [*self._arena.crew.unasked, *self._arena.leaks()]
 
     def _stay_quiet(self) -> None:
@@ -237,12 +233,12 @@ class Round:
         with self._arena.harbour.ledger.read() as connection:
             parked = connection.execute(select(records.c.id, records.c.flow, records.c.cause).where(IS_PARKED)).all()
         for record, flow, cause in parked:
-            if cause != "crashed" or losses[record] + untold < policy.CRASHES_TO_PARK:
+            if cause != CRASHED or losses[record] + untold < policy.CRASHES_TO_PARK:
                 self._result.verdict.other.append(
                     f"{flow}: a record was parked, {cause}, after {losses[record]} losses"
                 )
         for flow in {flow for _, flow, _ in parked}:
-            self._arena.harbour.run("resync", flow, "--cause", "crashed")
+            self._arena.harbour.run("resync", flow, "--cause", CRASHED)
         self._result.parked = len(parked)
 
     def _measure_recoveries(self) -> None:

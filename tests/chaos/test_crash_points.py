@@ -17,7 +17,7 @@ from tasks import look, resync
 from tasks.ledger.tables import metadata
 from tests.chaos.crashes import Hand, Scene, Work, celery_of
 from tests.chaos.seams import NAMED
-from tests.e2e.test_tickets import PRODUCT, PUPIL, SALE
+from tests.e2e.test_tickets import enrol, sell
 from tests.harbour import assert_all_arrived, open_harbour
 from workers import compose
 
@@ -139,15 +139,6 @@ def edit_two(scene):
     for contact in chosen:
         scene.sandbox.post(f"/bitrix24/contacts/{contact}", fields={GIVEN_NAME: "Новое"})
     return chosen
-
-
-def enrol(scene, **fields):
-    return scene.sandbox.post("/bitrix24/contacts", fields={**PUPIL, **fields})["ID"]
-
-
-def sell(scene, contact):
-    deal = {"CONTACT_ID": contact, "STAGE_ID": "WON", "ASSIGNED_BY_ID": "12", **SALE, "PRODUCT_ROWS": [PRODUCT]}
-    return scene.sandbox.post("/bitrix24/deals", fields=deal)["ID"]
 
 
 def refuse_once(scene, match, status, body):
