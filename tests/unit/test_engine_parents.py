@@ -306,6 +306,7 @@ def test_a_ticket_that_begins_to_wait_no_longer_says_that_all_is_well(family):
 
 def test_a_client_that_turned_wrong_while_its_answer_was_lost_is_there_for_its_tickets(family):
     students, tickets = family
+    students.target.settle = timedelta(seconds=60)
     students.source.edit("1", ID="1", NAME="Анна")
     students.target.lost_answers.append(InDoubt("no answer"))
     students.run()
