@@ -9,13 +9,14 @@ SEED ?= 1
 DATABASE ?= postgresql
 JOBS ?= 2
 
-.PHONY: help demo test check bench chaos mutations lock clean
+.PHONY: help demo test check bench chaos recovery mutations lock clean
 
 help:
 	@echo "make demo    500 invented contacts and 250 deals travel between sandbox systems, on this machine alone"
 	@echo "make test    everything that is checked before a change lands"
 	@echo "make bench   the figures of docs/figures.md, measured anew"
 	@echo "make chaos   N=1000 SEED=1 DATABASE=postgresql|sqlite: seeded faults on real processes, and a judge (docs/certificate.md)"
+	@echo "make recovery  N=100 deaths of workers alone: how soon the others go on with what the dead held"
 	@echo "make mutations  the same with one mechanism taken away at a time: each must be noticed"
 	@echo "make lock    resolve the dependencies again (needs uv)"
 
@@ -38,6 +39,9 @@ CHAOS = $(BIN)/python -W ignore -m tests.chaos --seed $(SEED) --database $(DATAB
 
 chaos: .venv/installed-dev
 	@$(CHAOS) --faults $(N)
+
+recovery: .venv/installed-dev
+	@$(CHAOS) --faults $(N) --only-deaths --jobs 1
 
 mutations: .venv/installed-dev
 	@$(CHAOS) --without each

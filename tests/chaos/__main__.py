@@ -19,8 +19,18 @@ from tests.chaos.mutations import MUTATIONS
 @click.option("--database", type=click.Choice(["sqlite", "postgresql"]), default="postgresql")
 @click.option("--jobs", default=2, help="rounds side by side")
 @click.option("--without", type=click.Choice([*MUTATIONS, "each"]), help="take a mechanism away; it must be noticed")
+@click.option("--only-deaths", is_flag=True, help="of one worker at a time, to measure how soon others go on")
 @click.option("--certificate", type=click.Path(path_type=Path), help="the page that shows the last results")
-def main(*, faults: int, seed: int, database: str, jobs: int, without: str | None, certificate: Path | None) -> None:
+def main(
+    *,
+    faults: int,
+    seed: int,
+    database: str,
+    jobs: int,
+    without: str | None,
+    only_deaths: bool,
+    certificate: Path | None,
+) -> None:
     """Let N seeded faults loose on real processes, and judge."""
     page = Certificate(certificate)
     if without:
@@ -29,8 +39,9 @@ def main(*, faults: int, seed: int, database: str, jobs: int, without: str | Non
         if without == "each":
             page.put_mutations(caught)
         sys.exit(any(found is None for found in caught.values()))
-    results = rounds(faults, seed=seed, database=database, jobs=jobs)
-    click.echo(page.put_run(results, machine()))
+    results = rounds(faults, seed=seed, database=database, jobs=jobs, only_deaths=only_deaths)
+    put = page.put_recovery if only_deaths else page.put_run
+    click.echo(put(results, machine()))
     sys.exit(any(result.verdict.violations for result in results))
 
 

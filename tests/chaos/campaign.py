@@ -17,12 +17,13 @@ FAULTS_TO_CATCH = 200
 """Within so many faults the oracle must see that a mechanism is missing."""
 
 
-def rounds(faults: int, *, seed: int, database: str, jobs: int) -> list[Result]:
+def rounds(faults: int, *, seed: int, database: str, jobs: int, only_deaths: bool = False) -> list[Result]:
     """Every round is a process of its own, so that several can run side by side."""
     counts = [min(FAULTS_PER_ROUND, faults - begun) for begun in range(0, faults, FAULTS_PER_ROUND)]
     results = []
+    start = partial(_round, database=database, only_deaths=only_deaths)
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        waiting = [pool.submit(_round, seed + number, count, database) for number, count in enumerate(counts)]
+        waiting = [pool.submit(start, seed + number, count) for number, count in enumerate(counts)]
         for each in as_completed(waiting):
             result, count, folder = each.result()
             _tell(result, count, folder)
@@ -30,10 +31,12 @@ def rounds(faults: int, *, seed: int, database: str, jobs: int) -> list[Result]:
     return sorted(results, key=lambda result: result.seed)
 
 
-def _round(seed: int, count: int, database: str, mutation: str = "") -> tuple[Result, int, Path]:
+def _round(
+    seed: int, count: int, *, database: str, mutation: str = "", only_deaths: bool = False
+) -> tuple[Result, int, Path]:
     """One round, in a folder that stays if it failed."""
     folder = Path(tempfile.mkdtemp(prefix="parom-chaos-", dir="/tmp"))
-    result = Round(folder, seed=seed, count=count, database=database, mutation=mutation).run()
+    result = Round(folder, seed=seed, count=count, database=database, mutation=mutation, only_deaths=only_deaths).run()
     if mutation or not result.verdict.violations:
         shutil.rmtree(folder)
     return result, count, folder
@@ -55,7 +58,7 @@ def _caught(mutation: str, *, seed: int, database: str) -> tuple[int, str] | Non
     """Within how many faults the first violation was seen, and which; None if none was."""
     spent = 0
     while spent < FAULTS_TO_CATCH:
-        result, _, _ = _round(seed, FAULTS_PER_ROUND, database, mutation)
+        result, _, _ = _round(seed, FAULTS_PER_ROUND, database=database, mutation=mutation)
         seed, spent = seed + 1, spent + result.faults.total()
         if found := result.verdict.violations:
             click.echo(f"without {mutation}: {found[0]} ({spent} faults)")

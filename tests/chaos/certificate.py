@@ -44,6 +44,14 @@ class Certificate:
         self._put(f"run on {results[0].database}", text)
         return text
 
+    def put_recovery(self, results: Sequence[Result], measured_on: str) -> str:
+        """Keep how soon others went on after a worker's death, in place of the last such run; returns its text."""
+        recoveries = sorted(time for result in results for time in result.recoveries)
+        deaths = sum(result.faults.total() for result in results)
+        text = f"{_today()}, {measured_on}, {results[0].database}: {deaths} deaths; {_recovery(recoveries)}."
+        self._put("recovery", text)
+        return text
+
     def put_mutations(self, caught: Mapping[str, tuple[int, str] | None]) -> None:
         """Keep which missing mechanism was noticed, and when."""
         rows = [
@@ -66,7 +74,6 @@ class Certificate:
 def _run(results: Sequence[Result], measured_on: str) -> str:
     verdict = sum((result.verdict for result in results), Verdict())
     faults = sum((result.faults for result in results), Counter())
-    recoveries = sorted(time for result in results for time in result.recoveries)
     seconds = sum(result.seconds for result in results)
     rows = {
         "faults": f"{faults.total()} of {len(faults)} kinds",
@@ -75,18 +82,20 @@ def _run(results: Sequence[Result], measured_on: str) -> str:
         "records, versions of them, writes to targets": f"{verdict.records}, {verdict.versions}, {verdict.writes}",
         **{title: len(getattr(verdict, name)) for name, title in PROMISES.items()},
         "parked": sum(result.parked for result in results),
-        "recovery of what a killed worker held": _recovery(recoveries),
         "minutes": f"{seconds / 60:.0f}",
     }
     table = "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
     kinds = ", ".join(f"{name} {count}" for name, count in sorted(faults.items()))
     bound = RULE_OF_THREE / max(1, verdict.records)
-    when = datetime.now(UTC).date().isoformat()
     return (
-        f"{when}, {measured_on}.\n\n{table}\n\n"
+        f"{_today()}, {measured_on}.\n\n{table}\n\n"
         f"With nothing found, fewer than {bound:.2%} of records are lost, doubled or overtaken (95 %).\n\n"
         f"Faults by kind: {kinds}."
     )
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
 
 
 def _recovery(times: Sequence[float]) -> str:

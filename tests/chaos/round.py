@@ -70,7 +70,9 @@ class _Running:
 class Round:
     """`count` faults of one seed: the same faults, edits and victims again; only their timing is the machine's."""
 
-    def __init__(self, folder: Path, *, seed: int, count: int, database: str, mutation: str = "") -> None:
+    def __init__(
+        self, folder: Path, *, seed: int, count: int, database: str, mutation: str = "", only_deaths: bool = False
+    ) -> None:
         self._folder = folder
         self._told: list[tuple[str, str, str]] = []
         """When which fault began and ended."""
@@ -83,8 +85,8 @@ class Round:
         possible = self._possible = [fault for fault in FAULTS if database in fault.databases]
         self._dice.shuffle(possible)
         deaths = [fault for fault in possible if fault.kills_a_worker]
-        self._plan = self._drawn(deaths, count // 3) + self._drawn(possible, count - count // 3)
-        self._deaths_alone = count // 3
+        self._deaths_alone = count if only_deaths else count // 3
+        self._plan = self._drawn(deaths, self._deaths_alone) + self._drawn(possible, count - self._deaths_alone)
 
     def _drawn(self, faults: list[Fault], count: int) -> list[Fault]:
         """Every fault once, as far as the count reaches, before any comes again."""
