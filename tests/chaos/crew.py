@@ -53,6 +53,7 @@ class Crew:
         self._order_number = 0
         self.posts = [Post("worker", ("worker",)) for _ in range(workers)]
         self.posts += [Post("beat", ("beat",)) for _ in range(beats)]
+        self._stopped: set[int] = set()
         self.losses: list[Loss] = []
         self.unasked: list[str] = []
         self.disturbed_at = 0.0
@@ -128,6 +129,12 @@ class Crew:
                 self._has_lost(post, receipt["at"], is_death=False)
                 os.kill(receipt["pid"], signal.SIGCONT)
 
+    def newly_frozen(self) -> set[int]:
+        """The records that workers hold who were stopped since the last time that somebody asked."""
+        stopped = {post.process.pid for post in self.posts if post.role == "worker" and _is_stopped(post.process.pid)}
+        new, self._stopped = stopped - self._stopped, stopped
+        return {record for pid in new for record in self._held_by(pid) or ()}
+
     def mend(self) -> None:
         """Notice who has fallen, and start again who fell a moment ago."""
         now = time.monotonic()
@@ -174,3 +181,10 @@ class Crew:
 
     def _receipt(self, order: Path) -> Path:
         return order.with_name("obeyed") / f"{order.stem}.receipt"
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False

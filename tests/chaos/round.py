@@ -9,12 +9,14 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from tasks import policy
 from tasks.ledger import report
@@ -35,6 +37,7 @@ LOOK_EVERY = 0.05
 PATIENCE = 150.0
 QUIET_POLLS = 2
 """After everything has settled, each flow is polled so often again before silence is believed."""
+INSIDE_A_PAGE = ("half", "open", "committed", "committed")
 FLOWS = ("students", "tickets")
 NEEDED_TO_START = ("redis", "database")
 IS_PARKED = records.c.state == State.PARKED
@@ -129,7 +132,7 @@ class Round:
     def _begin(self) -> None:
         self._story.begin(CONTACTS, DEALS)
         # The first load is interrupted where cursor and rows could part.
-        self._arena.crew.order(self._dice.choice(["cursors.store_page half", "cursors.store_page open"]), "kill")
+        self._arena.crew.order(f"cursors.store_page {self._dice.choice(INSIDE_A_PAGE)}", "kill")
         self._arena.crew.start()
 
     def _rage(self) -> None:
@@ -152,8 +155,18 @@ class Round:
                 next_act = now + self._dice.expovariate(ACTS_PER_SECOND)
             self._end_what_is_over(now)
             self._arena.crew.mend()
+            self._go_on_with_what_is_frozen()
             time.sleep(LOOK_EVERY)
         self._result.acts = self._story.acts
+
+    def _go_on_with_what_is_frozen(self) -> None:
+        """A worker that thaws holds what has changed since and has been brought by others."""
+        frozen = self._arena.crew.newly_frozen()
+        if frozen:
+            contacts = select(records.c.source_id).where(records.c.id.in_(frozen), records.c.flow == "students")
+            with suppress(SQLAlchemyError), self._arena.harbour.ledger.read() as connection:
+                for contact in connection.execute(contacts).scalars().all():
+                    self._story.edit_held(contact)
 
     def _may_begin(self, fault: Fault, *, alone: bool) -> bool:
         if alone:

@@ -1,6 +1,7 @@
 """What people do in the source while everything falls: a seeded stream of edits, sales, merges and deletions."""
 
 import random
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import requests
@@ -50,6 +51,11 @@ class Story:
         contact, shapes = self._somebody(), [self._shape() for _ in range(3)]
         for fields in (*shapes, shapes[-2]):
             self._sandbox.post(f"/bitrix24/contacts/{contact}", fields=fields)
+
+    def edit_held(self, contact: str) -> None:
+        """A worker froze with this contact in its hands; somebody goes on with it, as people do."""
+        with suppress(requests.HTTPError, AssertionError):  # it may be gone
+            self._sandbox.post(f"/bitrix24/contacts/{contact}", fields=self._shape())
 
     def enrol(self) -> None:
         self._contacts.append(self._sandbox.post("/bitrix24/contacts", fields=self._shape())["ID"])
