@@ -1,13 +1,13 @@
 """What a flow is: a kind declared in `flows.py`, an instance bound to connections by `parom.toml`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.base import Connector, FieldNeed, Row, SourceEntity, TargetEntity
 from mappings.outcome import EntityMapping
-from tasks.ledger.intake import Seen
+from tasks.ledger.seen import Event, Seen
 
 STATUS_FIELD_LABEL = "Статус синхронизации"
 
@@ -20,6 +20,18 @@ class Parent:
     field: str
     label: str
     """What the source's users call it, in Russian."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Each record of a kind is an event of one entity: all are kept, and leave in their order. Fields of the row."""
+
+    at: str
+    """When it happened, ISO with offset; null if the source does not tell."""
+    mark: str
+    """What tells it from the event before."""
+    begins: str
+    """When the entity began, which is the time of a first event that has none."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +50,14 @@ class FlowKind:
     """The field of the payload by which the target finds our write; it holds the source id."""
     options: type
     mapping: Callable[[Any], EntityMapping]
-    status_types: tuple[str, ...]
-    """Types of source field that can hold a note."""
+    status_types: tuple[str, ...] = ()
+    """Types of source field that can hold a note; none if the source is told nothing."""
     parent: Parent | None = None
+    stream: Stream | None = None
+    is_pushed: bool = False
+    """Whether the source can also send us what changed."""
+    demands: Callable[[Any], Sequence[FieldNeed]] = lambda _: ()
+    """By the options: what `parom check` must find in the live target."""
 
     def reads(self, options: Any) -> tuple[str, ...]:
         """Codes of the source fields that a mapping with these options reads; the status field may be none of them."""
@@ -71,6 +88,8 @@ class Flow:
     window: int
     parent_flow: str | None = None
     """The flow that brings what this one's records need first."""
+    demands: Sequence[FieldNeed] = ()
+    """What `parom check` must find in the live target."""
     brings_parents: bool = True
     """Whether a parent that its flow never saw, being older than its `since`, is fetched on demand."""
 
@@ -98,4 +117,21 @@ class Flow:
         """What the ledger keeps of a row: mapped fields only, the shown note apart."""
         kept = {code: row.fields[code] for code in self.mapping.fields if code in row.fields}
         shown = row.fields.get(self.status_field) if self.status_field else None
-        return Seen(row.id, kept, row.modified, note_shown=str(shown) if shown else None)
+        note = str(shown) if shown else None
+        return Seen(row.id, kept, row.modified, note_shown=note, event=self._event(row), version=row.version)
+
+    def _event(self, row: Row) -> Event | None:
+        stream = self.kind.stream
+        if stream is None:
+            return None
+        at, begins = (_moment(row.fields.get(name)) for name in (stream.at, stream.begins))
+        return Event(row.id, str(row.fields.get(stream.mark) or ""), stream.at, at, begins)
+
+
+def _moment(value: Any) -> datetime | None:
+    """A time with its offset, or None; what is wrong with it is the mapping's to say."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else None

@@ -25,10 +25,11 @@ class Waiting(Exception):
 
 
 def parent_of(flow: Flow, payload: Mapping[str, Any]) -> ParentKey | None:
-    """Whom the payload needs first, or None if its kind needs nobody."""
+    """Whom the payload needs first, or None if it needs nobody."""
     if flow.kind.parent is None or flow.parent_flow is None:
         return None
-    return ParentKey(flow.parent_flow, str(payload[flow.kind.parent.field]))
+    parent_id = payload.get(flow.kind.parent.field)
+    return ParentKey(flow.parent_flow, str(parent_id)) if parent_id else None
 
 
 def require(runtime: Runtime, flow: Flow, child_id: str, parent: ParentKey) -> None:

@@ -21,6 +21,8 @@ from tasks.parents import Waiting
 
 FIRST_WAIT = timedelta(seconds=2)
 LONGEST_WAIT = timedelta(minutes=15)
+LONGEST_HOLD = timedelta(minutes=10)
+"""A longer wait is the connection's and not the record's: its budget knows when it ends, and dispatch asks that."""
 LONGEST_OUTAGE_WAIT = timedelta(minutes=1)
 """What is away is spared by its breaker, and what waited for it must not wait long once it is back."""
 SLOW_RETRY = timedelta(hours=6)
@@ -57,7 +59,8 @@ def _by_backoff(error: Exception, situation: Situation) -> timedelta:
 
 
 def _by_vendor(error: Exception, _: Situation) -> timedelta:
-    return backoff(1, asked=getattr(error, "wait", None))
+    asked = getattr(error, "wait", None)
+    return backoff(1, asked=asked and min(asked, LONGEST_HOLD.total_seconds()))
 
 
 def _till_settled(_: Exception, situation: Situation) -> timedelta:

@@ -7,12 +7,13 @@ change meanwhile come again in the next window; rows that come twice are no work
 import logging
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from connectors.base import Page, Window
 from connectors.errors import ConnectorError
 from tasks import dispatch, policy
 from tasks.flow import Flow
-from tasks.ledger import cursors, pauses
+from tasks.ledger import cursors, intake, pauses
 from tasks.ledger.cursors import Position, Turn
 from tasks.ledger.intake import Taken
 from tasks.runtime import Runtime
@@ -60,7 +61,7 @@ def _read(runtime: Runtime, flow: Flow, turn: Turn) -> Taken:
 
 def _read_page(runtime: Runtime, flow: Flow, turn: Turn) -> tuple[Turn, Taken | None]:
     asked_at = runtime.ledger.clock()
-    page = flow.source.page(_window(flow, turn.position), flow.reads)
+    page = flow.source.page(_window(runtime, flow, turn.position), flow.reads)
     earlier = _clock_set_back(turn, page)
     if earlier is not None:
         return _read_page(runtime, flow, replace(turn, position=earlier))
@@ -72,12 +73,17 @@ def _read_page(runtime: Runtime, flow: Flow, turn: Turn) -> tuple[Turn, Taken | 
 
 def try_out(runtime: Runtime, flow: Flow) -> None:
     """Ask the source what the next poll will ask, and keep nothing. Raises what the poll would."""
-    flow.source.page(_window(flow, cursors.position(runtime.ledger, flow.name)), flow.reads)
+    flow.source.page(_window(runtime, flow, cursors.position(runtime.ledger, flow.name)), flow.reads)
 
 
-def _window(flow: Flow, position: Position) -> Window:
-    since = position.modified_since - flow.overlap
-    return Window(since, created_since=flow.since, after_id=position.after_id, conditions=flow.mapping.conditions)
+def _window(runtime: Runtime, flow: Flow, position: Position) -> Window:
+    return Window(
+        position.modified_since - flow.overlap,
+        created_since=flow.since,
+        after_id=position.after_id,
+        conditions=flow.mapping.conditions,
+        unknown=partial(intake.unknown, runtime.ledger, flow.name),
+    )
 
 
 def _moved(turn: Turn, page: Page) -> Position:

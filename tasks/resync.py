@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, case, func, select, true, update
 
-from tasks.ledger import Ledger, cursors, history, intake
+from tasks.ledger import Ledger, cursors, history, intake, streams
 from tasks.ledger.history import Event
 from tasks.ledger.tables import IN_FLIGHT, Priority, State, records
 from tasks.runtime import Runtime
@@ -75,6 +75,7 @@ def _make_due(ledger: Ledger, flow: str, choice: Choice, *, after: int) -> Seque
         chosen = connection.execute(query.limit(AT_ONCE).with_for_update()).all()
         ids = [row.id for row in chosen]
         _again(connection, ids, now=now)
+        streams.advance_of(connection, ids, now=now)
         history.write(connection, [Event(row.id, row.version, "resync") for row in chosen], now=now)
         return ids
 

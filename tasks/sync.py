@@ -17,7 +17,7 @@ from mappings.outcome import Skipped
 from tasks import dispatch, parents, policy
 from tasks.flow import Flow
 from tasks.idempotency import KEPT, Hold
-from tasks.ledger import pauses, records
+from tasks.ledger import pauses, records, streams
 from tasks.ledger.intake import fingerprint
 from tasks.ledger.records import Claim, Delivery, Ending
 from tasks.ledger.tables import State
@@ -58,6 +58,8 @@ def _attempt(runtime: Runtime, flow: Flow, claim: Claim) -> Ending | None:
         log.info("lost the lease", extra=words)
         records.acquit(runtime.ledger, claim)
         return None
+    if flow.status_field is None:
+        ending = replace(ending, told=None)  # there is nobody to tell
     if not records.finish(runtime.ledger, claim, ending):
         log.info("finished too late", extra=words)
         records.acquit(runtime.ledger, claim)
@@ -101,8 +103,8 @@ class Attempt:
             return replace(policy.after_error(error, situation), delivery=self.learnt)
 
     def _deliver(self) -> Ending:
-        if self._is_final():
-            return Ending(State.DONE, "kept", told=self.flow.success_note)
+        if settled := self._settled_before():
+            return settled
         today = self.claim.claimed_at.astimezone(self.runtime.timezone).date()
         try:
             mapped = self.flow.mapping.map(self.claim.snapshot, today=today)
@@ -135,9 +137,17 @@ class Attempt:
         detail = "; ".join([f"{self.flow.target_name} id {target_id}", *mapped.warnings])
         return Ending(State.DONE, event, detail=detail, told=self.flow.success_note, delivery=delivery)
 
+    def _settled_before(self) -> Ending | None:
+        """How it ends without a look at what it says."""
+        if self._is_overtaken():
+            return Ending(State.SKIPPED, "superseded", "superseded", "the target has a later event")
+        if self._is_final():
+            return Ending(State.DONE, "kept", told=self.flow.success_note)
+        return None
+
     def _found_after_all(self) -> Ending | None:
         """An earlier version may have been created before this one turned wrong; what is never rewritten ends so."""
-        target_id = self._find(self.claim.source_id) if self.in_doubt else None
+        target_id = self._find(self.claim.entity_id) if self.in_doubt else None
         if target_id is None:
             return None
         if self.flow.target.updates:
@@ -150,6 +160,15 @@ class Attempt:
     def _is_final(self) -> bool:
         """Delivered, and of a kind that is never rewritten; a resync forgets the hash and looks again."""
         return not self.flow.target.updates and self.claim.delivered_hash is not None
+
+    def _is_overtaken(self) -> bool:
+        claim = self.claim
+        if claim.stream is None or claim.position is None:
+            return False
+        with self.runtime.ledger.read() as connection:
+            return streams.is_overtaken(
+                connection, claim.record_id, flow=claim.flow, stream=claim.stream, position=claim.position
+            )
 
     def _write(self, payload: Mapping[str, Any]) -> tuple[str, str]:
         """Find, then create or update; returns the event and the target's id."""
@@ -174,7 +193,7 @@ class Attempt:
         self._require_settled()
         parent = parents.parent_of(self.flow, payload)
         if parent:
-            parents.require(self.runtime, self.flow, self.claim.source_id, parent)
+            parents.require(self.runtime, self.flow, self.claim.entity_id, parent)
         self._may_create()
         self._intend()
         try:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, update
 from connectors.errors import ConnectorError
 from tasks import dispatch, look, policy, poll
 from tasks.flow import Flow
-from tasks.ledger import cursors, history, notes, pauses, records
+from tasks.ledger import cursors, history, notes, pauses, records, streams
 from tasks.ledger.history import Event
 from tasks.ledger.tables import Priority, State
 from tasks.ledger.tables import records as table
@@ -67,6 +67,7 @@ def _free(runtime: Runtime, connection: Connection, row: RowMapping, now: dateti
         "lease_until": None,
     }
     connection.execute(update(table).where(table.c.id == row["id"]).values(values))
+    streams.advance_of(connection, [row["id"]], now=now)
     event = Event(row["id"], row["version"], "parked" if is_poison else "abandoned", values["detail"])
     history.write(connection, [event], now=now)
 

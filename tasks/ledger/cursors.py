@@ -11,6 +11,7 @@ from sqlalchemy import Connection, case, or_, select, update
 
 from tasks.ledger import intake
 from tasks.ledger.database import Ledger, insert_into
+from tasks.ledger.seen import Seen
 from tasks.ledger.tables import flows
 
 
@@ -85,7 +86,7 @@ def is_due(connection: Connection, flow: str, *, now: datetime) -> bool:
 def store_page(
     ledger: Ledger,
     turn: Turn,
-    rows: Sequence[intake.Seen],
+    rows: Sequence[Seen],
     position: Position,
     *,
     lease: timedelta,

@@ -12,22 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, func, select, update
 
-from tasks.ledger import history
-from tasks.ledger.database import insert_into
+from tasks.ledger import history, streams
+from tasks.ledger.database import Ledger, insert_into
 from tasks.ledger.history import storable_text
+from tasks.ledger.seen import Seen
 from tasks.ledger.tables import Priority, State, records
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One entity as a source showed it: the mapped fields, when it changed there, what its status field says."""
-
-    source_id: str
-    fields: Mapping[str, Any]
-    modified: datetime
-    note_shown: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +63,10 @@ def take(
 
     `asked_at` is the ledger's clock before the source was asked.
     """
+    touched = {row.event.stream for row in rows if row.event}
+    streams.lock(connection, flow, touched)
+    if touched:
+        rows = streams.placed(connection, flow, rows)
     latest = {row.source_id: row for row in sorted(rows, key=lambda row: row.modified)}
     known = _known(connection, flow, list(latest))
     new = [row for row in latest.values() if row.source_id not in known]
@@ -86,7 +81,17 @@ def take(
     changed = [(row, was) for row, was in older if fingerprint(storable(row.fields)) != was["content_hash"]]
     _update(connection, changed, now=now, priority=priority)
     _remember_echo(connection, older)
+    streams.advance(connection, flow, touched, now=now)
     return Taken(new=len(inserted), changed=len(changed), unchanged=len(latest) - len(inserted) - len(changed))
+
+
+def unknown(ledger: Ledger, flow: str, versions: Mapping[str, str]) -> set[str]:
+    """Those entities, each with what the source calls its version now, of which the ledger has seen another or none."""
+    entity = func.coalesce(records.c.stream, records.c.source_id)
+    query = select(entity, records.c.source_version).where(records.c.flow == flow, entity.in_(list(versions)))
+    with ledger.read() as connection:
+        known = {(row[0], row[1]) for row in connection.execute(query)}
+    return {entity_id for entity_id, version in versions.items() if (entity_id, version) not in known}
 
 
 def _known(connection: Connection, flow: str, source_ids: Sequence[str]) -> Mapping[str, RowMapping]:
@@ -99,6 +104,7 @@ def _known(connection: Connection, flow: str, source_ids: Sequence[str]) -> Mapp
         "modified",
         "stored_at",
         "note_shown",
+        "source_version",
         "note_due_at",
         "due_at",
         "in_doubt_at",
@@ -123,7 +129,8 @@ def _is_news(row: Seen, was: RowMapping, asked_at: datetime) -> bool:
 
 def _content(row: Seen, now: datetime) -> dict[str, Any]:
     fields = storable(row.fields)
-    return {"snapshot": fields, "content_hash": fingerprint(fields), "modified": row.modified, "stored_at": now}
+    content = {"snapshot": fields, "content_hash": fingerprint(fields)}
+    return {**content, "modified": row.modified, "source_version": row.version, "stored_at": now}
 
 
 def _insert(
@@ -139,8 +146,11 @@ def _insert(
             "version": 1,
             "state": State.PENDING,
             "priority": priority,
-            "due_at": now,
+            "due_at": now + row.event.ripens_in if row.event else now,
+            "ripe_at": now + row.event.ripens_in if row.event else None,
             "note_shown": storable_text(row.note_shown),
+            "stream": row.event.stream if row.event else None,
+            "position": row.event.position if row.event else None,
             **_content(row, now),
         }
         for row in sorted(rows, key=lambda row: row.source_id)
@@ -182,13 +192,14 @@ def _restart(was: RowMapping, *, now: datetime, priority: Priority) -> dict[str,
 
 def _remember_echo(connection: Connection, rows: Sequence[tuple[Seen, RowMapping]]) -> None:
     values = [
-        {"record": was["id"], "at": row.modified, "shown": _shown(row, was)}
+        {"record": was["id"], "modified_at": row.modified, "shown": _shown(row, was), "seen": row.version}
         for row, was in rows
-        if row.modified != was["modified"] or _shown(row, was) != was["note_shown"]
+        if (row.modified, _shown(row, was), row.version) != (was["modified"], was["note_shown"], was["source_version"])
     ]
     if values:
+        columns = {"modified": "modified_at", "note_shown": "shown", "source_version": "seen"}
         statement = update(records).where(records.c.id == bindparam("record"))
-        connection.execute(statement.values(modified=bindparam("at"), note_shown=bindparam("shown")), values)
+        connection.execute(statement.values({name: bindparam(value) for name, value in columns.items()}), values)
 
 
 def _shown(row: Seen, was: RowMapping) -> str | None:

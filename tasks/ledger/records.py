@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, or_, select, update
 
-from tasks.ledger import history
+from tasks.ledger import history, streams
 from tasks.ledger.database import Ledger
 from tasks.ledger.history import Event, storable_text
 from tasks.ledger.tables import IS_ASLEEP, IS_RUNNING, IS_WAITING, Priority, State, flows, records
@@ -31,6 +31,8 @@ class Claim:
     record_id: int
     flow: str
     source_id: str
+    stream: str | None
+    position: datetime | None
     snapshot: Mapping[str, Any]
     version: int
     fence: int
@@ -48,6 +50,11 @@ class Claim:
     def is_suspect(self) -> bool:
         """Whether its workers died more than once, so that it runs alone (`window.suspect`)."""
         return self.crashes > 1
+
+    @property
+    def entity_id(self) -> str:
+        """By which the source knows what the record tells of."""
+        return self.stream or self.source_id
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,7 @@ def claim(
 
 
 _CLAIM_COLUMNS = (
-    *("id", "flow", "source_id", "snapshot", "version", "fence", "attempts", "crashes"),
+    *("id", "flow", "source_id", "stream", "position", "snapshot", "version", "fence", "attempts", "crashes"),
     *("in_doubt_at", "target_id", "delivered_hash", "delivered_at", "parent_flow", "parent_id"),
 )
 
@@ -144,6 +151,8 @@ def finish(ledger: Ledger, claim: Claim, ending: Ending) -> bool:
     """
     with ledger.write() as connection:
         now = ledger.now(connection)
+        if claim.stream:
+            streams.lock(connection, claim.flow, [claim.stream])
         # The parent is locked before the child, here as in its own finish: it lands either before we look or after.
         if ending.waits_for and is_delivered(connection, ending.waits_for, lock=True):
             ending = replace(ending, state=State.PENDING, due_in=timedelta(), told=None, told_instead=None)
@@ -159,6 +168,8 @@ def finish(ledger: Ledger, claim: Claim, ending: Ending) -> bool:
             _release_next(connection, ParentKey(claim.flow, claim.source_id), now)
         if claim.parent and values["state"] not in (State.PENDING, State.WAITING):
             _release_next(connection, claim.parent, now)
+        if claim.stream:
+            streams.advance(connection, claim.flow, [claim.stream], now=now)
         if ending.counted:
             event = Event(claim.record_id, claim.version, ending.event, ending.detail)
             history.write(connection, [event], now=now)
@@ -294,4 +305,6 @@ def wake(connection: Connection, *, now: datetime, limit: int = 1000) -> int:
     asleep = select(records.c.id).where(IS_ASLEEP, records.c.due_at <= now).order_by(records.c.id).limit(limit)
     chosen = connection.execute(asleep.with_for_update(skip_locked=True)).scalars().all()
     change = update(records).where(records.c.id.in_(chosen))
-    return connection.execute(change.values(state=State.PENDING, priority=Priority.RETRY)).rowcount
+    woken = connection.execute(change.values(state=State.PENDING, priority=Priority.RETRY)).rowcount
+    streams.advance_of(connection, chosen, now=now)
+    return woken

@@ -41,6 +41,7 @@ IS_RUNNING = text("state = 'running'")
 IS_WAITING = text("state = 'waiting'")
 IS_IN_FLIGHT = text("state IN ('queued', 'running')")
 IS_SUSPECT = text("crashes > 1")
+IS_EVENT = text("stream IS NOT NULL")
 IS_ASLEEP = text("state IN ('rejected', 'waiting')")
 
 records = Table(
@@ -49,12 +50,17 @@ records = Table(
     Column("id", _Id, primary_key=True, autoincrement=True),
     Column("flow", String(64), nullable=False),
     Column("source_id", String(128), nullable=False),
+    # an event: of which entity, and when it happened there
+    Column("stream", String(128)),
+    Column("position", UtcDateTime),
+    Column("ripe_at", UtcDateTime),
     # what the source showed
     Column("snapshot", JSON, nullable=False),
     Column("content_hash", String(64), nullable=False),
     Column("version", Integer, nullable=False),
     Column("modified", UtcDateTime, nullable=False),
     Column("stored_at", UtcDateTime),
+    Column("source_version", String(64)),
     # where it stands
     Column("state", String(16), nullable=False),
     Column("priority", Integer, nullable=False),
@@ -96,6 +102,7 @@ for _name, _columns, _where in (
     ("records_retry", ("due_at",), IS_ASLEEP),
     ("records_of_parent", ("parent_flow", "parent_id", "id"), IS_WAITING),
     ("records_suspect", ("flow", "due_at"), IS_SUSPECT),
+    ("records_stream", ("flow", "stream", "position", "id"), IS_EVENT),
     ("records_note_due", ("flow", "note_due_at"), text("note_due_at IS NOT NULL")),
 ):
     Index(_name, *(records.c[c] for c in _columns), postgresql_where=_where, sqlite_where=_where)
