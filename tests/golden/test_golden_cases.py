@@ -1,6 +1,7 @@
 """Every `<folder>/<case>.in.json` maps to exactly what one of its neighbours says.
 
-    case.in.json      {entity: {…the source's own shape…}, "options": {…what differs from the golden options…}}
+    case.in.json      {entity: {…the source's own shape…}, "options": {…what differs from the golden options…},
+                       "today": "…" if it is another day than TODAY}
     case.out.json     {"payload": {…}, "warnings": […]}
     case.error.json   {code: [message, …], …, "told": "…"}
     case.skip.json    {"reason": "…"}
@@ -28,6 +29,13 @@ from mappings.bitrix24_to_otmechalka import (
     Reference,
     Rule,
 )
+from mappings.onec_to_comagic import ContactOptions as CardOptions
+from mappings.onec_to_comagic import DealOptions as HistoryOptions
+from mappings.onec_to_comagic import (
+    OneCInterestToCoMagicContact,
+    OneCInterestToCoMagicDeal,
+    Stage,
+)
 from mappings.outcome import EntityMapping, Mapped, Skipped, told
 
 TODAY = date(2020, 12, 24)
@@ -45,6 +53,15 @@ KNOWN_BRANCHOFFICES = BRANCHOFFICES | {
 }
 CONTACT_OPTIONS = ContactOptions(courses=KNOWN_COURSES, branchoffices=KNOWN_BRANCHOFFICES)
 DEAL_OPTIONS = DealOptions(branchoffices=KNOWN_BRANCHOFFICES)
+HISTORY_OPTIONS = HistoryOptions(
+    funnel="123",
+    stages={
+        "5b2f6a1e-0c4d-11eb-80c1-00155d010101": Stage("NEW"),
+        "5b2f6a1e-0c4d-11eb-80c1-00155d010102": Stage("STAGEyyyyyy"),
+        "5b2f6a1e-0c4d-11eb-80c1-00155d010103": Stage("WON", closes=True),
+        "Отказ": Stage("LOST", closes=True),
+    },
+)
 
 
 def contact_mapping(overrides: dict[str, Any]) -> EntityMapping:
@@ -65,9 +82,24 @@ def deal_mapping(overrides: dict[str, Any]) -> EntityMapping:
     return Bitrix24DealToOtmechalkaTicket(options)
 
 
+def card_mapping(overrides: dict[str, Any]) -> EntityMapping:
+    return OneCInterestToCoMagicContact(CardOptions(**overrides))
+
+
+def history_mapping(overrides: dict[str, Any]) -> EntityMapping:
+    options = dict(overrides)
+    if "stages" in options:
+        options["stages"] = {state: Stage(**stage) for state, stage in options["stages"].items()}
+    options = replace(HISTORY_OPTIONS, **options)
+    assert not list(options.problems())
+    return OneCInterestToCoMagicDeal(options)
+
+
 MAPPINGS: Mapping[str, tuple[str, Callable[[dict[str, Any]], EntityMapping]]] = {
     "bitrix24_contact_to_otmechalka_client": ("contact", contact_mapping),
     "bitrix24_deal_to_otmechalka_ticket": ("deal", deal_mapping),
+    "onec_interest_to_comagic_contact": ("interest", card_mapping),
+    "onec_interest_to_comagic_deal": ("interest", history_mapping),
 }
 FOLDERS = sorted(path.name for path in HERE.iterdir() if path.is_dir() and not path.name.startswith("__"))
 CASES = [
@@ -82,7 +114,8 @@ def test_a_record_maps_to_what_its_case_says(folder, case):
     entity, build = MAPPINGS[folder]
     given = json.loads((HERE / folder / f"{case}.in.json").read_text("utf-8"))
     mapping = build(given.get("options", {}))
-    assert outcome_of(mapping, given[entity]) == expectation_of(HERE / folder, case)
+    today = date.fromisoformat(given.get("today", TODAY.isoformat()))
+    assert outcome_of(mapping, given[entity], today=today) == expectation_of(HERE / folder, case)
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -100,9 +133,9 @@ def expectation_of(folder: Path, case: str) -> tuple[str, Any]:
     return found[0].name.split(".")[-2], json.loads(found[0].read_text("utf-8"))
 
 
-def outcome_of(mapping: EntityMapping, raw: dict[str, Any]) -> tuple[str, Any]:
+def outcome_of(mapping: EntityMapping, raw: dict[str, Any], *, today: date) -> tuple[str, Any]:
     try:
-        outcome = mapping.map(raw, today=TODAY)
+        outcome = mapping.map(raw, today=today)
     except ValidationError as error:
         return "error", error.messages_dict | {"told": told(error)}
     match outcome:
