@@ -9,8 +9,10 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sandbox import seed, seed_deals
+from sandbox import seed, seed_deals, seed_interests
 from sandbox.bitrix24.hands import Hands
+from sandbox.onec.hands import Hands as OneCHands
+from sandbox.onec.push import pushed
 from sandbox.system import System
 from sandbox.wire import Request, Response, json_response
 from sandbox.world import World
@@ -29,6 +31,9 @@ class Asked:
 
     def hands(self) -> Hands:
         return Hands(self.world.portal)
+
+    def onec(self) -> OneCHands:
+        return OneCHands(self.world.onec)
 
 
 class Admin:
@@ -75,7 +80,9 @@ def _seed(asked: Asked) -> Any:
     for contact, row in zip(seeded, asked.hands().create_many("contacts", [c.fields for c in seeded]), strict=True):
         asked.world.kinds[row["ID"]] = contact.kind
     answer = {"contacts": count, "by_kind": seed.by_kind(seeded)}
-    return answer | _seed_deals(asked, number) if "deals" in asked.given else answer
+    if "deals" in asked.given:
+        answer |= _seed_deals(asked, number)
+    return answer | _seed_interests(asked, number) if "interests" in asked.given else answer
 
 
 def _seed_deals(asked: Asked, number: int) -> dict[str, Any]:
@@ -89,8 +96,20 @@ def _seed_deals(asked: Asked, number: int) -> dict[str, Any]:
     return {"deals": count, "deals_by_kind": seed.by_kind(seeded)}
 
 
+def _seed_interests(asked: Asked, number: int) -> dict[str, Any]:
+    world, count = asked.world, int(asked.given["interests"])
+    seeded = seed_interests.interests(count, seed=number, now=world.clock.now())
+    for interest, state in zip(seeded, asked.onec().create_many([one.fields for one in seeded]), strict=True):
+        world.interest_kinds[state["id"]] = interest.kind
+    return {"interests": count, "interests_by_kind": seed.by_kind(seeded)}
+
+
 def _kinds(asked: Asked) -> Any:
     return {"kinds": asked.world.kinds, "deal_kinds": asked.world.deal_kinds}
+
+
+def _interest_kinds(asked: Asked) -> Any:
+    return {"kinds": asked.world.interest_kinds}
 
 
 def _merge(asked: Asked) -> Any:
@@ -194,6 +213,25 @@ def _archive(asked: Asked) -> Any:
     return asked.world.school.archive(asked.parts[0], is_archived=bool(asked.given.get("archived", True)))
 
 
+def _create_interest(asked: Asked) -> Any:
+    return asked.onec().create(asked.given.get("fields", asked.given))
+
+
+def _edit_interest(asked: Asked) -> Any:
+    return asked.onec().edit(asked.parts[0], asked.given.get("fields", asked.given))
+
+
+def _delete_interest(asked: Asked) -> Any:
+    return asked.onec().delete(asked.parts[0])
+
+
+def _push(asked: Asked) -> Any:
+    """What `pushed` takes, `interests` and `history` apart: references or "all", and whether each stage is told."""
+    given = dict(asked.given)
+    items = asked.onec().items(given.pop("interests", "all"), history=bool(given.pop("history", False)))
+    return pushed(items, **given)
+
+
 ROUTES: list[tuple[str, re.Pattern[str], Callable[[Asked], Any]]] = [
     (http_method, re.compile(pattern), act)
     for http_method, pattern, act in (
@@ -201,6 +239,7 @@ ROUTES: list[tuple[str, re.Pattern[str], Callable[[Asked], Any]]] = [
         ("POST", r"/reset", _reset),
         ("POST", r"/seed", _seed),
         ("GET", r"/seed", _kinds),
+        ("GET", r"/seed/interests", _interest_kinds),
         ("POST", r"/bitrix24/(contacts|companies|deals)", _create),
         ("POST", r"/bitrix24/(contacts|companies|deals)/(\d+)", _edit),
         ("DELETE", r"/bitrix24/(contacts|companies|deals)/(\d+)", _delete),
@@ -211,6 +250,10 @@ ROUTES: list[tuple[str, re.Pattern[str], Callable[[Asked], Any]]] = [
         ("DELETE", r"/bitrix24/webhooks/(\d+)", _unregister),
         ("GET", r"/events", _events),
         ("POST", r"/otmechalka/clients/([^/]+)/archive", _archive),
+        ("POST", r"/onec/interests", _create_interest),
+        ("POST", r"/onec/interests/([0-9a-f-]{36})", _edit_interest),
+        ("POST", r"/onec/interests/([0-9a-f-]{36})/delete", _delete_interest),
+        ("POST", r"/onec/push", _push),
         ("GET", r"/store/(\w+)/(\w+)", _store),
         ("GET", r"/journal", _journal),
         ("GET", r"/journal/summary", _journal_summary),

@@ -8,8 +8,12 @@ from sandbox import delivery
 from sandbox.bitrix24.portal import OWNER, Portal
 from sandbox.chronicle import Chronicle
 from sandbox.clock import Clock
+from sandbox.comagic.account import PATH as COMAGIC_PATH
+from sandbox.comagic.account import Account
 from sandbox.faults import Faults
 from sandbox.journal import Journal
+from sandbox.onec.addressing import BASE
+from sandbox.onec.base import OneC
 from sandbox.otmechalka.school import School
 from sandbox.server import Answer, Front, Listener, guarded
 from sandbox.system import System
@@ -27,22 +31,28 @@ class World:
     faults: Faults = field(default_factory=Faults)
     kinds: dict[str, str] = field(default_factory=dict)
     deal_kinds: dict[str, str] = field(default_factory=dict)
+    interest_kinds: dict[str, str] = field(default_factory=dict)
     portal: Portal = field(init=False)
     school: School = field(init=False)
+    account: Account = field(init=False)
+    onec: OneC = field(init=False)
 
     def __post_init__(self) -> None:
         self.portal = Portal(self.clock, self.chronicle)
         self.school = School(self.clock, self.chronicle)
+        self.account = Account(self.clock, self.chronicle)
+        self.onec = OneC(self.clock, self.chronicle)
 
     @property
     def systems(self) -> dict[str, System]:
-        return {system.name: system for system in (self.portal, self.school)}
+        return {system.name: system for system in (self.portal, self.school, self.account, self.onec)}
 
     def reset(self) -> None:
         self.clock.reset()
         self.faults.disarm()
         self.kinds.clear()
         self.deal_kinds.clear()
+        self.interest_kinds.clear()
         for system in self.systems.values():
             system.reset()
         self.journal.reset()
@@ -82,6 +92,10 @@ class Sandbox:
         urls = {name: listener.url for name, listener in self._listeners.items()}
         webhook = f"/rest/{OWNER}/{self.world.portal.switches.secret}/"
         urls |= {name: f"{url}{webhook}" for name, url in urls.items() if name.startswith("bitrix24")}
+        urls["comagic"] += COMAGIC_PATH
+        urls["comagic_token"] = self.world.account.switches.token
+        urls["onec"] += BASE
+        urls["onec_login"], urls["onec_password"] = self.world.onec.switches.login, self.world.onec.switches.password
         ca = {"ca": str(self._certificate.path)} if self._certificate else {}
         return {**urls, **ca, "otmechalka_token": self.world.school.switches.token}
 
