@@ -152,3 +152,24 @@ def test_under_load_every_item_is_sent_once_and_answered_to_its_caller():
     answered = Counter(item for call in vendor.calls if not vendor.bad & set(call) for item in call)
     assert answered == Counter(number for number in range(4000) if number % 97)
     assert vendor.at_once == 1
+
+
+def test_after_a_call_the_next_one_waits_until_it_is_full():
+    vendor = Vendor()
+    coalescer = Coalescer(vendor, limit=3, pause=lambda: 60.0)
+    assert coalescer.submit([1]) == [2]  # the first goes at once
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(coalescer.submit, [number]) for number in (2, 3)]
+        queued(coalescer, 2)
+        assert vendor.calls == [[1]]
+        waiting.append(pool.submit(coalescer.submit, [4]))
+        assert sorted(each.result(20)[0] for each in waiting) == [4, 6, 8]
+    assert [len(call) for call in vendor.calls] == [1, 3]
+
+
+def test_after_the_pause_the_next_call_takes_what_there_is():
+    vendor = Vendor()
+    coalescer = Coalescer(vendor, limit=50, pause=lambda: 0.05)
+    coalescer.submit([1])
+    assert coalescer.submit([2]) == [4]
+    assert vendor.calls == [[1], [2]]

@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
@@ -28,6 +28,25 @@ from mappings.fields import (
     SourceId,
 )
 from mappings.money import Amount, Number
+from mappings.onec_to_comagic import ContactOptions as CardOptions
+from mappings.onec_to_comagic import DealOptions as HistoryOptions
+from mappings.onec_to_comagic import (
+    OneCInterestToCoMagicContact,
+    OneCInterestToCoMagicDeal,
+    Stage,
+)
+from mappings.onec_to_comagic.interest_fields import (
+    COMMUNICATION_TYPES,
+    Comment,
+    CommunicationId,
+    CommunicationType,
+    EmailAddresses,
+    Flag,
+    Moment,
+    OneCKey,
+    PhoneNumbers,
+    Revenue,
+)
 from mappings.outcome import LONGEST_NOTE, Mapped, Skipped, told
 
 TODAY = date(2020, 12, 24)
@@ -43,11 +62,27 @@ DEAL_MAPPINGS = tuple(
         {"ticket_names": ("6 КМС",), "require_payment_method": True, "cash_payments": (0, 1)},
     )
 )
+CARD_MAPPINGS = tuple(OneCInterestToCoMagicContact(CardOptions(contact_user_fields=chosen)) for chosen in (False, True))
+HISTORY_MAPPINGS = tuple(
+    OneCInterestToCoMagicDeal(HistoryOptions(funnel="123", stages={"186": Stage("NEW", closes=True)}, **switches))
+    for switches in ({}, {"skip_unknown_stages": True, "send_comment": False})
+)
 FUZZ = settings(derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 
 NASTY = [
     *("\x00", "\ud800", "\u200b", "\u00a0", "а" * 10_000, "9" * 5_000, "@", "a@b@c", "٤٠٤", "1e3", "None"),
-    *("0000-00-00", "9999-12-31", "2009-11-29T03:00:00+03:00", "+7 999 000-00-01", "доб", "{}", "%s", "{label}"),
+    *(
+        "0000-00-00",
+        "9999-12-31",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-12:00",
+        "2009-11-29T03:00:00+03:00",
+        "+7 999 000-00-01",
+        "доб",
+        "{}",
+        "%s",
+        "{label}",
+    ),
     *("1E+999999", "1E-999999", "-0", "8700.00", "186", 186, 450, 8700, 0.005, -0.0, 5e-324, 99_999_999.99, 1e308),
     *(float("nan"), float("inf"), 10**30, 10**4000, -1, 0, 0.0, True, False, None, [], {}, [[]], [{}], [None]),
 ]
@@ -92,6 +127,22 @@ GOOD_DEAL = {
     "UF_CRM_1490347942": 450,
 }
 
+GOOD_INTEREST = {
+    "id": "0f8fad5b-d9cb-11ea-80c1-00155d010203",
+    "name": "Запись",
+    "created_at": "2020-12-10T10:00:00+03:00",
+    "stage": "186",
+    "stage_changed_at": "2020-12-11T10:00:00+03:00",
+    "modified_at": "2020-12-12T10:00:00+03:00",
+    "revenue": "50000",
+    "comment": "Просит перезвонить",
+    "phones": ["9990000001"],
+    "emails": ["ivan.petrov@example.com"],
+    "communication_id": "12345678",
+    "communication_type": "call",
+    "is_deleted": False,
+}
+
 
 def outcome_or_error(mapping, raw):
     try:
@@ -109,8 +160,7 @@ def check(outcome, mapping):
             assert reason
         case Mapped(payload):
             json.dumps(payload, ensure_ascii=False, allow_nan=False).encode()
-            check_payload = check_client if "phone" in payload else check_ticket
-            check_payload(payload)
+            CHECKS[next(key for key in CHECKS if key in payload)](payload)
 
 
 def check_client(payload):
@@ -133,9 +183,43 @@ def check_ticket(payload):
     assert payload["payment_method"] in {"CASH", "ONLINE"}
 
 
+def check_card(payload):
+    check_interest(payload)
+    assert all(re.fullmatch(r"[0-9]{11,15}", phone) for phone in payload["phone_numbers"])
+    for texts in (payload["phone_numbers"], [email.lower() for email in payload["emails"]]):
+        assert len(set(texts)) == len(texts)
+    assert payload["phone_numbers"] or payload["emails"]
+
+
+def check_row(payload):
+    check_interest(payload)
+    assert None not in payload.values()
+    assert (payload["sales_funnel_ext_id"], payload["stage_ext_id"]) == ("123", "NEW")
+    assert payload.get("contact_ext_ids", []) == [payload[key] for key in ("main_contact_ext_id",) if key in payload]
+    assert ("communication_id" in payload) == ("communication_type" in payload)
+    if "communication_id" in payload:
+        assert int(payload["communication_id"]) > 0
+        assert payload["communication_type"] in COMMUNICATION_TYPES
+    assert re.fullmatch(r"[0-9]+\.[0-9]{2}", payload.get("revenue", "0.00"))
+    assert 0 < len(payload.get("comments", "-")) <= 2000
+
+
+def check_interest(payload):
+    assert payload["ext_id"].strip()
+    assert payload["name"].strip()
+    dates = [datetime.fromisoformat(value) for key, value in payload.items() if key.endswith("date_time")]
+    assert all(at.tzinfo and at.year >= 1900 and not at.microsecond for at in dates)
+    assert min(dates) == datetime.fromisoformat(payload["created_date_time"])
+    assert all(field["value"] for field in payload.get("user_fields", []))
+
+
+CHECKS = {"phone": check_client, "price_final": check_ticket, "phone_numbers": check_card, "stage_ext_id": check_row}
+"""By a key that only such a payload has."""
+
 FIELDS = (
     *(SourceId, LinkedId, ExactText, PersonName, PhoneNumber, FirstEmail, DatePart, EnumIds, Number, Amount),
     Seller,
+    *(OneCKey, Moment, Flag, Comment, Revenue, CommunicationId, CommunicationType, PhoneNumbers, EmailAddresses),
 )
 
 
@@ -170,6 +254,15 @@ def test_a_contact_of_any_json_has_one_of_three_outcomes(raw, mapping):
 @given(raw=changed(GOOD_DEAL), mapping=st.sampled_from(DEAL_MAPPINGS))
 @settings(FUZZ, max_examples=3000)
 def test_a_deal_of_any_json_has_one_of_three_outcomes(raw, mapping):
+    check(outcome_or_error(mapping, raw), mapping)
+
+
+@given(
+    raw=changed(GOOD_INTEREST, ANYTHING | st.lists(SCALARS, max_size=3)),
+    mapping=st.sampled_from(CARD_MAPPINGS + HISTORY_MAPPINGS),
+)
+@settings(FUZZ, max_examples=3000)
+def test_an_interest_of_any_json_has_one_of_three_outcomes(raw, mapping):
     check(outcome_or_error(mapping, raw), mapping)
 
 

@@ -82,6 +82,8 @@ class Kind:
     source_system: str
     target_system: str
     parent: Parent | None = None
+    status_types: tuple[str, ...] = ("string",)
+    is_pushed: bool = False
 
     def reads(self, options: PupilOptions) -> tuple[str, ...]:
         return (options.fields.name, options.fields.phone)
@@ -292,7 +294,6 @@ status_field = 5
         f"{path}:21: flows.others.target: is required (the connection that is written to)",
         f"{path}:21: flows.others.since: is required (what was created earlier is left alone)",
         f"{path}:22: flows.others.kind: is not a known kind (known: pupils, sales)",
-        f"{path}:23: flows.others.status_field: expected text, found a whole number",
     ]
 
 

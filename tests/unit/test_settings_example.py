@@ -73,6 +73,8 @@ class Kind:
     source_system: str = "account"
     target_system: str = "account"
     parent: None = None
+    status_types: tuple[str, ...] = ("string",)
+    is_pushed: bool = False
 
     def reads(self, options: Options) -> tuple[str, ...]:
         return (options.codes.name,)

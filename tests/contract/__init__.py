@@ -1,0 +1,1 @@
+"""Every connector under one suite, and outside clients under theirs, against the sandbox process."""
