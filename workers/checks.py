@@ -71,7 +71,8 @@ class Checks:
         if kind:
             self._note(self._role_faults(table, kind), *at)
             self._note(self._parent_faults(table, kind), *at)
-            self._note(_status_faults(table, kind.reads(options) if options else ()), *at)
+            if kind.status_types:
+                self._note(_status_faults(table, kind.reads(options) if options else ()), *at)
         return keys, options
 
     def _section(

@@ -15,6 +15,10 @@ from redis.retry import Retry
 from connectors.base import Connector
 from connectors.bitrix24 import Bitrix24
 from connectors.bitrix24_config import Bitrix24Config
+from connectors.comagic import CoMagic
+from connectors.comagic_config import CoMagicConfig
+from connectors.onec_odata import OneC
+from connectors.onec_odata_config import OneCConfig
 from connectors.otmechalka import Otmechalka
 from connectors.otmechalka_config import OtmechalkaConfig
 from tasks.flow import Flow
@@ -37,6 +41,8 @@ class System:
 SYSTEMS: Mapping[str, System] = {
     "bitrix24": System(Bitrix24Config, Bitrix24),
     "otmechalka": System(OtmechalkaConfig, Otmechalka),
+    "onec": System(OneCConfig, OneC),
+    "comagic": System(CoMagicConfig, CoMagic),
 }
 
 
@@ -115,4 +121,5 @@ def _build_flow(flow: FlowSettings, settings: Settings, connectors: Mapping[str,
         window=flow.window,
         parent_flow=flow.parent,
         brings_parents=flow.brings_parents,
+        demands=kind.demands(flow.options),
     )

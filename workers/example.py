@@ -68,24 +68,23 @@ def render(systems: Mapping[str, type], kinds: Mapping[str, FlowKind]) -> str:
 
 
 def _entries(cls: Any, path: tuple[str, ...], **given: Any) -> Iterator[Entry]:
-    hints, troubled = get_type_hints(cls), _troubled(cls)
+    hints = get_type_hints(cls)
+    shown: list[tuple[Entry, bool]] = []
     for declared in fields(cls):
         name, hint, about = declared.name, hints[declared.name], declared.metadata
         default = declared.default if declared.default_factory is MISSING else declared.default_factory()
         values = (given.get(name), default, about.get("example"), about.get("min"), _sample(hint, (*path, name)))
-        yield Entry(
-            name=name,
-            help=_help(about.get("help", ""), hint),
-            value=next(value for value in values if value not in (None, MISSING)),
-            live=is_required(declared, hint) or is_dataclass(default) or name in troubled,
-        )
+        value = next(value for value in values if value not in (None, MISSING))
+        is_live = is_required(declared, hint) or is_dataclass(default)
+        shown.append((Entry(name, _help(about.get("help", ""), hint), value, is_live), has_default(declared)))
+    troubled = _troubled(cls, {entry.name: entry.value for entry, has_one in shown if not has_one})
+    yield from (replace(entry, live=entry.live or entry.name in troubled) for entry, _ in shown)
 
 
-def _troubled(cls: Any) -> set[str]:
+def _troubled(cls: Any, required: Mapping[str, Any]) -> set[str]:
     """Keys whose defaults do not suffice, such as ids that nobody but the user knows."""
-    if not (hasattr(cls, "problems") and all(map(has_default, fields(cls)))):
-        return set()
-    return {path.partition(".")[0] for path, _ in cls().problems()}
+    problems = cls(**required).problems() if hasattr(cls, "problems") else ()
+    return {path.partition(".")[0] for path, _ in problems}
 
 
 def _help(text: str, hint: Any) -> str:

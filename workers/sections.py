@@ -4,12 +4,14 @@ What a system adds to a connection, and a kind to a flow, is declared by their o
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from datetime import date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from connectors.base import Secret
 from tasks.flow import FlowKind
 
 SECOND = timedelta(seconds=1)
@@ -52,27 +54,49 @@ class FlowKeys:
     kind: str = field(metadata=about("what is carried where"))
     source: str = field(metadata=about("the connection that is read"))
     target: str = field(metadata=about("the connection that is written to"))
-    status_field: str = field(metadata=about("the source's text field for notes", example="UF_CRM_SYNC_STATUS"))
     since: date = field(metadata=about("what was created earlier is left alone", example=date(2026, 1, 1)))
     modified_since: datetime | date | None = field(
         default=None, metadata=about("where the first poll begins, if not at since", example=date(2026, 1, 1))
     )
     every: timedelta = field(default=60 * SECOND, metadata=about("pause between polls", min=SECOND))
     overlap: timedelta = field(default=120 * SECOND, metadata=about("how far a poll looks back for late changes"))
-    success_note: str = field(default="Успешно", metadata=about("the note on a record that was delivered"))
-    skipped_note: str = field(default="Успешно", metadata=about("the note on a record that need not be delivered"))
     window: int = field(default=48, metadata=about("records of this flow in Redis at a time", min=1))
     enabled: bool = field(default=True, metadata=about("false stops the flow; it keeps what it knows"))
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChildFlowKeys(FlowKeys):
+class NoteKeys:
+    """Of a kind whose source is told how its records fared."""
+
+    status_field: str = field(metadata=about("the source's text field for notes", example="UF_CRM_SYNC_STATUS"))
+    success_note: str = field(default="Успешно", metadata=about("the note on a record that was delivered"))
+    skipped_note: str = field(default="Успешно", metadata=about("the note on a record that need not be delivered"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChildKeys:
     """Of a kind whose records need those of another flow first."""
 
     parent: str = field(metadata=about("the flow that brings what these records need first"))
     brings_parents: bool = field(default=True, metadata=about("fetch a parent that is older than its flow's since"))
 
 
+@dataclass(frozen=True, kw_only=True)
+class InboxKeys:
+    """Of a kind whose source can also send us what changed."""
+
+    inbox_token: Secret | None = field(
+        default=None, metadata=about("what the source shows at POST /inbox/NAME; without it nobody can push")
+    )
+    inbox_patience: timedelta = field(
+        default=10 * SECOND,
+        metadata=about("how long a pushed event waits for earlier ones that arrive after it", min=timedelta()),
+    )
+
+
+@cache
 def flow_keys(kind: FlowKind) -> type[FlowKeys]:
     """The keys that every flow of the kind has."""
-    return ChildFlowKeys if kind.parent else FlowKeys
+    wanted = ((InboxKeys, kind.is_pushed), (ChildKeys, kind.parent), (NoteKeys, kind.status_types))
+    bases = (*(keys for keys, is_wanted in wanted if is_wanted), FlowKeys)
+    return make_dataclass("FlowKeys", (), bases=bases, frozen=True, kw_only=True)

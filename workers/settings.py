@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import date, datetime, time, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,13 @@ class FlowSettings(FlowKeys):
     name: str
     options: Any
     modified_since: datetime
+    status_field: str | None = None
+    success_note: str = ""
+    skipped_note: str = ""
     parent: str | None = None
     brings_parents: bool = True
+    inbox_token: Secret | None = None
+    inbox_patience: timedelta = timedelta()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,7 +60,7 @@ def _ledger() -> Finding:
 def _of_flow(flow: Flow) -> list[Finding]:
     sides = (
         (flow.source_connection, flow.kind.source_entity, flow.needs()),
-        (flow.target_connection, flow.kind.target_entity, ()),
+        (flow.target_connection, flow.kind.target_entity, flow.demands),
     )
     findings: list[Finding] = []
     for connection, entity, needs in sides:

@@ -1,4 +1,4 @@
-"""`parom demo`: invented contacts travel from a sandbox Bitrix24 to a sandbox otmechalka, and every one is verified."""
+"""`parom demo`: invented people travel between sandbox systems, and every one of them is verified."""
 
 import json
 import os
@@ -16,10 +16,12 @@ import requests
 from rich.console import Console
 
 from workers.app import app, runtime, settings
+from workers.cli.borrowed import borrowed_redis
 from workers.cli.failures import WorkFailed
 from workers.cli.progress import shown_progress, summary
 from workers.cli.up import running
 from workers.cli.verify import Verdict, verify
+from workers.compose import build_flows
 from workers.drain import drain
 from workers.processes import ProcessTree
 
@@ -36,6 +38,22 @@ base_url = "{otmechalka}"
 token = "${{file:token}}"
 requests_per_second = 200.0
 burst = 200
+
+[connections.base]
+system = "onec"
+base_url = "{onec}"
+login = "{onec_login}"
+password = "${{file:password}}"
+timezone = "Europe/Moscow"
+
+[connections.base.contacts]
+partner_set = "Catalog_Партнеры_КонтактнаяИнформация"
+
+[connections.calls]
+system = "comagic"
+base_url = "{comagic}"
+token = "${{file:comagic_token}}"
+timezone = "Europe/Moscow"
 
 [flows.students]
 kind = "bitrix24-contacts-to-otmechalka-clients"
@@ -64,12 +82,43 @@ ticket_pattern = "индивидуальные|групповые"
 
 [flows.tickets.branchoffices]
 {branchoffices}
+
+[flows.people]
+kind = "onec-interests-to-comagic-contacts"
+source = "base"
+target = "calls"
+since = 2020-12-22
+
+[flows.interests]
+kind = "onec-interests-to-comagic-deals"
+source = "base"
+target = "calls"
+parent = "people"
+since = 2020-12-22
+funnel = "123"
+
+[flows.interests.stages]
+{stages}
 """
 BRANCHOFFICES = """\
 online = { id = "2633", name = "+Он-лайн `МСК" }
 gogolevsky = { id = "2634", name = "+ ЦДШ `МСК" }
 skolkovo = { id = "2635", name = "+ СКОЛКОВО `МСК *" }"""
+STAGES = """\
+"5c0e0001-1f6a-11ee-8a2b-0050569a0c11" = { id = "NEW" }
+"5c0e0002-1f6a-11ee-8a2b-0050569a0c11" = { id = "QUALIFIED" }
+"5c0e0003-1f6a-11ee-8a2b-0050569a0c11" = { id = "OFFER" }
+"5c0e0004-1f6a-11ee-8a2b-0050569a0c11" = { id = "CONTRACT" }
+"5c0e0005-1f6a-11ee-8a2b-0050569a0c11" = { id = "WON", closes = true }
+"5c0e0006-1f6a-11ee-8a2b-0050569a0c11" = { id = "LOST", closes = true }"""
 STATUS_FIELD = "UF_CRM_SYNC_STATUS"
+SECRETS = {
+    "webhook": "bitrix24",
+    "token": "otmechalka_token",
+    "password": "onec_password",
+    "comagic_token": "comagic_token",
+}
+"""Files beside parom.toml, and whose address or secret the sandbox puts there."""
 READY_SECONDS = 15
 
 
@@ -80,7 +129,7 @@ READY_SECONDS = 15
 )
 @click.option("--stay/--exit", default=None, help="keep running at the end; default: if a person is watching")
 def demo(contacts: int, folder: Path, *, stay: bool | None) -> None:
-    """Carry invented contacts between sandbox systems, verify every one, poll again: nothing is written."""
+    """Carry invented people between sandbox systems, verify every one, poll again: nothing is written."""
     console = Console(highlight=False, soft_wrap=True)
     folder = folder.absolute()
     _empty(folder)
@@ -89,10 +138,12 @@ def demo(contacts: int, folder: Path, *, stay: bool | None) -> None:
     try:
         sandbox = _open_sandbox(outside, folder)
         _configure(folder, sandbox)
-        sandbox.post("/seed", contacts=contacts, deals=contacts // 2)
+        deals, interests = contacts // 2, contacts * 3 // 5
+        sandbox.post("/seed", contacts=contacts, deals=deals, interests=interests)
+        _prepare_comagic()
         console.print(
-            f"[bold]Parom demo.[/] {contacts} invented contacts and {contacts // 2} deals in a sandbox Bitrix24, "
-            "nothing in otmechalka yet."
+            f"[bold]Parom demo.[/] {contacts} invented contacts and {deals} deals in a sandbox Bitrix24, {interests} "
+            "Interests in a sandbox 1C, nothing in otmechalka and CoMagic yet."
         )
         with running(log_folder=settings().var / "log") as mend:
             is_right = _carry(console, sandbox, mend)
@@ -145,15 +196,20 @@ def _open_sandbox(tree: ProcessTree, folder: Path) -> Sandbox:
 
 
 def _configure(folder: Path, sandbox: Sandbox) -> None:
-    config = CONFIG.format(
-        otmechalka=sandbox.addresses["otmechalka"], status_field=STATUS_FIELD, branchoffices=BRANCHOFFICES
-    )
-    (folder / "parom.toml").write_text(config, encoding="utf-8")
-    (folder / "webhook").write_text(sandbox.addresses["bitrix24"])
-    (folder / "token").write_text(sandbox.addresses["otmechalka_token"])
+    more = {"status_field": STATUS_FIELD, "branchoffices": BRANCHOFFICES, "stages": STAGES}
+    (folder / "parom.toml").write_text(CONFIG.format(**sandbox.addresses, **more), encoding="utf-8")
+    for name, secret in SECRETS.items():
+        (folder / name).write_text(sandbox.addresses[secret])
     for name in ("PAROM_DATABASE_URL", "PAROM_REDIS_URL"):
         os.environ.pop(name, None)  # the demo touches nothing but its own folder
     os.environ["PAROM_CONFIG"] = str(folder / "parom.toml")
+
+
+def _prepare_comagic() -> None:
+    """What a person does once, with `parom check`: it makes the field that the deals need."""
+    with borrowed_redis() as redis:
+        flow = build_flows(settings(), redis)["interests"]
+        list(flow.target_connection.check(flow.kind.target_entity, flow.demands))
 
 
 def _carry(console: Console, sandbox: Sandbox, mend: Callable[[], None]) -> bool:
@@ -178,9 +234,14 @@ def _tell(
 ) -> None:
     console.print()
     for each in verdicts:
-        text = f"{each.flow}: otmechalka holds exactly what the mapping makes of {len(each.right)} records"
-        _mark(console, text, each.wrong)
-        _mark(console, f"{each.flow}: every one of them shows the right note in Bitrix24", each.notes_wrong)
+        target = runtime().flows[each.flow].kind.target_system
+        _mark(
+            console,
+            f"{each.flow}: {target} holds exactly what the mapping makes of {len(each.right)} records",
+            each.wrong,
+        )
+        if runtime().flows[each.flow].status_field:
+            _mark(console, f"{each.flow}: every one of them shows the right note in its source", each.notes_wrong)
     text = f"a second poll wrote nothing ({sum(again.values())} calls, {_writes(again)} writes)"
     _mark(console, text, _writes(again))
     calls = Counter({system: 0 for system, _ in first})

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 
+from connectors.base import Health
 from tasks.flow import Flow
 from tasks.ledger import report
 from tasks.ledger.report import FlowReport
@@ -16,6 +17,8 @@ from workers.app import runtime
 if TYPE_CHECKING:
     from rich.table import Table
 
+WORTH_TELLING = 60.0
+"""Seconds; shorter waits for a vendor's allowance are everyday life."""
 STATES = ("done", "skipped", "pending", "queued", "running", "waiting", "rejected", "parked")
 
 
@@ -65,11 +68,16 @@ def troubles(flows: Iterable[Flow]) -> list[str]:
     connections = {flow.source_name: flow.source_connection for flow in flows}
     connections |= {flow.target_name: flow.target_connection for flow in flows}
     found = [(name, connection.health()) for name, connection in sorted(connections.items())]
-    return [
-        f"{name} did not answer lately (breaker {health.breaker}); it is tried again in {health.seconds:.0f} s"
-        for name, health in found
-        if health.breaker in ("open", "half-open")
-    ]
+    return [text for name, health in found if (text := _trouble(name, health))]
+
+
+def _trouble(name: str, health: Health) -> str:
+    if health.breaker in ("open", "half-open"):
+        return f"{name} did not answer lately (breaker {health.breaker}); it is tried again in {health.seconds:.0f} s"
+    if health.breaker == "closed" and health.seconds > WORTH_TELLING:
+        goes_on = (datetime.now().astimezone() + timedelta(seconds=health.seconds)).strftime("%d.%m. %H:%M")
+        return f"{name}: its allowance is used up; calls go on at {goes_on}, and no record loses an attempt"
+    return ""
 
 
 def _advice(flow: FlowReport) -> list[str]:

@@ -1,6 +1,6 @@
 """Verification against a sandbox: maps every entity anew and compares what both systems hold, field by field."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -35,15 +35,19 @@ class Verdict:
 
 def verify(flow: Flow, store: Store, zone: ZoneInfo) -> Verdict:
     """What the sandbox holds against what the mapping says it should hold; nothing may be there unasked."""
-    held = {row[flow.kind.key]: row for row in store.get(f"/store/otmechalka/{flow.kind.target_entity}")["rows"]}
+    target = TARGETS[flow.kind.target_system]
+    held = {
+        row[flow.kind.key]: row
+        for row in store.get(f"/store/{flow.kind.target_system}/{flow.kind.target_entity}")["rows"]
+    }
     right: list[str] = []
     wrong: list[str] = []
     notes_wrong: list[str] = []
-    for row in _ours(flow, store):
+    for id_, row in _ours(flow, store):
         payload, note = expected(flow, row, zone)
-        (right if _is_equal(payload, held.pop(row["ID"], None)) else wrong).append(row["ID"])
-        if row.get(flow.status_field or "") != note:
-            notes_wrong.append(row["ID"])
+        (right if _is_equal(payload and target(payload), held.pop(id_, None)) else wrong).append(id_)
+        if flow.status_field and row.get(flow.status_field) != note:
+            notes_wrong.append(id_)
     return Verdict(flow.name, tuple(right), (*wrong, *held), tuple(notes_wrong))
 
 
@@ -62,11 +66,21 @@ def _is_equal(payload: Mapping[str, Any] | None, held: Mapping[str, Any] | None)
     return all(held.get(name) == value for name, value in payload.items())
 
 
-def _ours(flow: Flow, store: Store) -> Iterator[dict[str, Any]]:
-    for row in ROWS[flow.kind.source_entity](store):
+@dataclass(frozen=True)
+class _Source:
+    """How a sandbox source shows its rows: the fields of id and creation, and the rows by entity."""
+
+    id: str
+    created: str
+    rows: Mapping[str, Callable[[Store], Iterable[dict[str, Any]]]]
+
+
+def _ours(flow: Flow, store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
+    source = SOURCES[flow.kind.source_system]
+    for row in source.rows[flow.kind.source_entity](store):
         meets = all(str(row.get(code)) in values for code, values in flow.mapping.conditions.items())
-        if meets and datetime.fromisoformat(row["DATE_CREATE"]) >= flow.since:
-            yield row
+        if meets and (not row[source.created] or datetime.fromisoformat(row[source.created]) >= flow.since):
+            yield row[source.id], row
 
 
 def _contacts(store: Store) -> list[dict[str, Any]]:
@@ -85,4 +99,24 @@ def _deals(store: Store) -> Iterator[dict[str, Any]]:
         yield {**deal, "PRODUCT_ROWS": products.get(deal["ID"], []), "ASSIGNED_BY": seller}
 
 
-ROWS: Mapping[str, Callable[[Store], Any]] = {"contacts": _contacts, "deals": _deals}
+def _interests(store: Store) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = store.get("/store/onec/interests")["rows"]
+    return rows
+
+
+def _as_is(payload: dict[str, Any]) -> dict[str, Any]:
+    return payload
+
+
+def _in_comagic(payload: dict[str, Any]) -> dict[str, Any]:
+    """Without times, which it keeps in its own zone and may set itself; with numbers."""
+    shown = {name: value for name, value in payload.items() if not name.endswith("_date_time")}
+    numbers = {"revenue": float, "communication_id": int}
+    return shown | {name: read(shown[name]) for name, read in numbers.items() if name in shown}
+
+
+SOURCES: Mapping[str, _Source] = {
+    "bitrix24": _Source("ID", "DATE_CREATE", {"contacts": _contacts, "deals": _deals}),
+    "onec": _Source("id", "created_at", {"interests": _interests}),
+}
+TARGETS: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"otmechalka": _as_is, "comagic": _in_comagic}

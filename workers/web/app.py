@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from tasks.runtime import Runtime
 from workers.settings import Settings
-from workers.web import bitrix24_hooks
+from workers.web import bitrix24_hooks, inbox
 
 LARGEST_BODY = 256 * 1024
 
@@ -23,6 +23,7 @@ def create_app(settings: Settings, runtime: Runtime) -> Flask:
     app.config["MAX_FORM_MEMORY_SIZE"] = LARGEST_BODY
     app.config["MAX_FORM_PARTS"] = 200
     app.register_blueprint(bitrix24_hooks.blueprint(settings, runtime))
+    app.register_blueprint(inbox.blueprint(settings, runtime))
     app.register_error_handler(HTTPException, _plainly)
     app.add_url_rule("/healthz", view_func=_healthy)
     app.add_url_rule("/readyz", view_func=lambda: _ready(runtime))
