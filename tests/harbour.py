@@ -7,15 +7,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections import Counter
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import requests
 
 from tasks.ledger import Ledger, migrate, report
 from workers import compose
-from workers.cli.demo import BRANCHOFFICES
+from workers.cli.demo import BRANCHOFFICES, STAGES
 from workers.cli.verify import verify
 from workers.embedded import EmbeddedRedis, die_with_parent
 
@@ -74,6 +74,50 @@ ticket_pattern = "индивидуальные|групповые"
 [flows.tickets.branchoffices]
 {branchoffices}
 """
+INTERESTS = """
+[connections.base]
+system = "onec"
+base_url = "{onec}"
+login = "Обмен"
+password = "${{file:onec_password}}"
+timezone = "Europe/Moscow"
+{base}
+
+[connections.base.contacts]
+partner_set = "Catalog_Партнеры_КонтактнаяИнформация"
+
+[connections.calls]
+system = "comagic"
+base_url = "{comagic}"
+token = "${{file:comagic_token}}"
+timezone = "Europe/Moscow"
+deadline = "{deadline}"
+settle = "{settle}"
+
+[flows.people]
+kind = "onec-interests-to-comagic-contacts"
+source = "base"
+target = "calls"
+since = 2020-12-22
+every = "{every}"
+{flow}
+
+[flows.interests]
+kind = "onec-interests-to-comagic-deals"
+source = "base"
+target = "calls"
+parent = "people"
+since = 2020-12-22
+every = "{every}"
+funnel = "123"
+inbox_token = "${{file:inbox_token}}"
+inbox_patience = "{inbox_patience}"
+{flow}
+
+[flows.interests.stages]
+{stages}
+"""
+INBOX_TOKEN = "invented-inbox-token"
 PATIENCE = 60.0
 
 
@@ -124,6 +168,22 @@ class Sandbox:
 
     def contacts(self):
         return {row["ID"]: row for row in self.get("/store/bitrix24/contacts")["rows"]}
+
+    def create_communication_field(self):
+        """What `parom check` does before the first deal travels."""
+        field = {"ext_id": "communication_id", "name": "ID обращения", "data_type": "string"}
+        params = {"access_token": self.addresses["comagic_token"], **field}
+        body = {"jsonrpc": "2.0", "id": "1", "method": "create.deal_user_field", "params": params}
+        answer = self.session.post(self.addresses["comagic"], json=body, timeout=10)
+        assert "result" in answer.json(), answer.text
+
+    def histories(self):
+        """Per deal: the rows that were uploaded, in the order in which they were accepted."""
+        found = defaultdict(list)
+        for row in self.get("/store/comagic/deals_history")["rows"]:
+            if not row["is_generated"]:
+                found[row["ext_id"]].append(row)
+        return found
 
     def journal(self, since=0):
         return self.get(f"/journal?limit=1000000&since={since}")["entries"]
@@ -209,6 +269,13 @@ class Harbour:
         is_open = any(now.by_state.get(state) for state in ("pending", "queued", "running"))
         return sum(now.by_state.values()) >= seen and not is_open and not now.notes_due
 
+    def status(self, flow):
+        """What `parom status` knows of the flow; nothing before the first process has started."""
+        try:
+            return asdict(report.of_flow(self.ledger, flow))
+        except KeyError:
+            return defaultdict(dict)
+
     def logs(self):
         return "".join(path.read_text(errors="replace") for path in self.folder.glob("**/*.log"))
 
@@ -229,9 +296,12 @@ def open_harbour(
     contacts=0,
     deals=0,
     tickets=False,
+    interests=None,
     crm="",
     school="",
+    base="",
     flow="",
+    inbox_patience="1s",
     threads=200,
     every="2s",
     lease="3s",
@@ -252,22 +322,31 @@ def open_harbour(
     values = {
         "database_url": through("database", database_url),
         "redis_url": through("redis", redis.url if start_redis else ""),
-        "otmechalka": through("otmechalka", sandbox.addresses["otmechalka"]),
+        **{name: through(name, sandbox.addresses[name]) for name in ("otmechalka", "onec", "comagic")},
         "threads": threads,
+        "inbox_patience": inbox_patience,
         "every": every,
         "lease": lease,
         "deadline": deadline,
         "settle": settle,
     }
-    form = CONFIG + TICKETS if tickets else CONFIG
-    config = form.format(**values, crm=crm, school=school, flow=flow, branchoffices=BRANCHOFFICES)
+    form = CONFIG + (TICKETS if tickets else "") + ("" if interests is None else INTERESTS)
+    config = form.format(
+        **values, crm=crm, school=school, base=base, flow=flow, branchoffices=BRANCHOFFICES, stages=STAGES
+    )
     (folder / "parom.toml").write_text(config)
     (folder / "webhook").write_text(through("bitrix24", sandbox.addresses["bitrix24"]))
     (folder / "token").write_text(sandbox.addresses["otmechalka_token"])
+    (folder / "inbox_token").write_text(INBOX_TOKEN)
+    for name in ("onec_password", "comagic_token"):
+        (folder / name).write_text(sandbox.addresses[name])
     # Nothing outside shall save us from creating twice.
     sandbox.post("/switches/otmechalka", unique_origin_id=False)
     if contacts:
         sandbox.post("/seed", contacts=contacts, **({"deals": deals} if deals else {}))
+    if interests is not None:
+        sandbox.post("/seed", interests=interests)
+        sandbox.create_communication_field()
     ledger = Ledger(database_url)
     migrate.upgrade(ledger)
     return Harbour(folder, ledger, sandbox, redis)

@@ -27,6 +27,7 @@ burst = 200
 deadline = "5s"
 application_token = "${file:application_token}"
 """
+BASE = "days = 20000  # whoever edits an old Interest need not wait for the night"
 FLOW = """\
 window = 20
 overlap = "40s"
@@ -47,9 +48,11 @@ class Arena:
             folder,
             url,
             tickets=True,
+            interests=0,
+            base=BASE,
             crm=CRM,
             flow=FLOW,
-            threads=60,
+            threads=100,
             every="2s",
             lease=LEASE,
             deadline=DEADLINE,
@@ -64,6 +67,7 @@ class Arena:
         # What a merge or a deletion changes in a deal without touching it is shown to nobody; an hourly look finds it.
         silent = {"merge_touches_deals": True, "delete_unbinds_deals": False}
         self.sandbox.post("/switches/bitrix24", rate_profile="off", **silent)
+        self.sandbox.post("/switches/comagic", minute_limit=1_000_000, day_limit=1_000_000)
         self.crew = Crew(self.harbour, folder / "orders")
         for post in self.crew.posts:
             post.environ["CHAOS_MUTATION"] = mutation
@@ -81,12 +85,10 @@ class Arena:
 
     def _private(self) -> dict[str, str]:
         webhook = urlsplit(self.sandbox.addresses["bitrix24"]).path.rstrip("/").rpartition("/")[2]
-        return {
-            "webhook": webhook,
-            "token": self.sandbox.addresses["otmechalka_token"],
-            "token of events": TOKEN,
-            **PEOPLE,
+        secrets = {
+            name: self.sandbox.addresses[name] for name in ("otmechalka_token", "comagic_token", "onec_password")
         }
+        return {"webhook": webhook, "token of events": TOKEN, **secrets, **PEOPLE}
 
     def flush_redis(self) -> None:
         """FLUSHALL, if there is anybody to hear it."""

@@ -10,6 +10,7 @@ from tests.chaos.seams import NAMED
 Undo = Callable[[], bool]
 """Ends a fault; whether it hit anything."""
 LONGEST_FREEZE = 6.0
+SYSTEMS = ("bitrix24", "otmechalka", "onec", "comagic")
 ORDER_STANDS = 6.0
 """Seconds for which somebody may come to the seam of an order."""
 
@@ -246,7 +247,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("PostgreSQL stopped at once", _postgres_stopped, (0.0, 2.0), "database", databases=("postgresql",)),
     *(
         Fault(f"link to {name} {how}", _link(name, change), (0.2, 3.0), name)
-        for name in ("redis", "bitrix24", "otmechalka")
+        for name in ("redis", *SYSTEMS)
         for how, change in WEATHER.items()
     ),
     *(
@@ -261,10 +262,13 @@ FAULTS: tuple[Fault, ...] = (
     ),
     *(
         Fault(f"{system}: {how}", _answer(system, **action), (1.0, 4.0), f"answers of {system}")
-        for system in ("bitrix24", "otmechalka")
+        for system in SYSTEMS
         for how, action in ANSWERS.items()
     ),
-    Fault("otmechalka: writes late", _answer("otmechalka", **LATE), (1.0, 4.0), "answers of otmechalka", weight=4),
+    *(
+        Fault(f"{system}: writes late", _answer(system, **LATE), (1.0, 4.0), f"answers of {system}", weight=4)
+        for system in ("otmechalka", "comagic")
+    ),
     Fault(
         "bitrix24: repeats and moves rows",
         _answer("bitrix24", action="repeat_rows", unless_has="OWNER_TYPE"),

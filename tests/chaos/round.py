@@ -24,13 +24,13 @@ from tasks.ledger.records import CRASHED
 from tasks.ledger.tables import State, flows, history, records
 from tests.chaos import oracle
 from tests.chaos.arena import Arena
-from tests.chaos.faults import FAULTS, Fault, Undo
+from tests.chaos.faults import FAULTS, SYSTEMS, Fault, Undo
 from tests.chaos.oracle import Chronicle, Verdict
 from tests.chaos.story import Story
 from tests.harbour import flows_of
 from workers import compose
 
-CONTACTS, DEALS = 150, 60
+CONTACTS, DEALS, INTERESTS = 120, 50, 60
 PAUSE, BREATH = (0.4, 1.6), 15.0
 ACTS_PER_SECOND = 6.0
 LOOK_EVERY = 0.05
@@ -38,7 +38,7 @@ PATIENCE = 150.0
 QUIET_POLLS = 2
 """After everything has settled, each flow is polled so often again before silence is believed."""
 INSIDE_A_PAGE = ("half", "open", "committed", "committed")
-FLOWS = ("students", "tickets")
+FLOWS = ("students", "tickets", "people", "interests")
 NEEDED_TO_START = ("redis", "database")
 IS_PARKED = records.c.state == State.PARKED
 AGAIN_WITHIN = 60.0
@@ -130,7 +130,7 @@ class Round:
         (self._folder / "evidence.json").write_text(json.dumps(evidence, default=str, ensure_ascii=False))
 
     def _begin(self) -> None:
-        self._story.begin(CONTACTS, DEALS)
+        self._story.begin(CONTACTS, DEALS, INTERESTS)
         # The first load is interrupted where cursor and rows could part.
         self._arena.crew.order(f"cursors.store_page {self._dice.choice(INSIDE_A_PAGE)}", "kill")
         self._arena.crew.start()
@@ -239,7 +239,7 @@ class Round:
             self._result.verdict.restless.append(f"{written} writes though nothing had changed")
 
     def _writes(self) -> int:
-        return sum(len(self._arena.sandbox.writes(system)) for system in ("bitrix24", "otmechalka"))
+        return sum(len(self._arena.sandbox.writes(system)) for system in SYSTEMS)
 
     def _free_the_parked(self) -> None:
         """What three workers lost, one after another, waits for a person, who sees no fault in it."""

@@ -9,6 +9,7 @@ import requests
 from sandbox import seed, seed_deals
 
 NOTE_FIELD = "UF_CRM_SYNC_STATUS"
+STAGES = ("Новый", "Квалифицирован", "Предложение", "Договор", "Выигран", "Проигран")
 HOT, SHARE_OF_HOT = 8, 0.5
 UNTOUCHED = ("DATE_CREATE", "DATE_MODIFY", "ID")
 """What an edit leaves alone: these are the portal's own."""
@@ -26,12 +27,14 @@ class Story:
         self._number = number
         self._contacts: list[str] = []
         self._deals: list[str] = []
+        self._interests: list[str] = []
         self.acts = 0
 
-    def begin(self, contacts: int, deals: int) -> None:
+    def begin(self, contacts: int, deals: int, interests: int) -> None:
         """The rows that are there before anybody polls."""
-        self._sandbox.post("/seed", contacts=contacts, deals=deals, seed=self._number % 10_000)
+        self._sandbox.post("/seed", contacts=contacts, deals=deals, interests=interests, seed=self._number % 10_000)
         self._contacts, self._deals = list(self._sandbox.contacts()), list(self._sandbox.deals())
+        self._interests = [row["id"] for row in self._sandbox.get("/store/onec/interests")["rows"]]
 
     def act(self) -> None:
         """One seeded act; one that the portal refuses (the row is gone) is none."""
@@ -84,6 +87,29 @@ class Story:
     def delete_deal(self) -> None:
         self._remove("deals", self._deals)
 
+    def ask_in_1c(self) -> None:
+        fields = {"Тема": f"Интерес {self.acts}", "Состояние": "Новый", "phones": [self._phone()]}
+        self._interests.append(self._sandbox.post("/onec/interests", fields=fields)["id"])
+
+    def move_in_1c(self) -> None:
+        self._edit_in_1c(Состояние=self._dice.choice(STAGES))
+
+    def call_another_number(self) -> None:
+        self._edit_in_1c(phones=[self._phone(), self._phone()])
+
+    def price_in_1c(self) -> None:
+        self._edit_in_1c(ОжидаемаяВыручка=self._dice.randrange(1, 99) * 1000)
+
+    def drop_in_1c(self) -> None:
+        self._sandbox.post(f"/onec/interests/{self._dice.choice(self._interests)}/delete")
+
+    def _edit_in_1c(self, **fields) -> None:
+        few = self._interests[:HOT] if self._dice.random() < SHARE_OF_HOT else self._interests
+        self._sandbox.post(f"/onec/interests/{self._dice.choice(few)}", fields=fields)
+
+    def _phone(self) -> str:
+        return f"+7 999 000-{self._dice.randrange(100):02}-{self._dice.randrange(100):02}"
+
     def _remove(self, entity: str, ids: list[str]) -> None:
         chosen = self._dice.choice(ids)
         admin = self._sandbox.addresses["admin"]
@@ -108,6 +134,11 @@ ACTS = (
     (Story.merge, 1),
     (Story.delete, 1),
     (Story.delete_deal, 1),
+    (Story.ask_in_1c, 8),
+    (Story.move_in_1c, 20),
+    (Story.call_another_number, 8),
+    (Story.price_in_1c, 5),
+    (Story.drop_in_1c, 1),
 )
 
 
