@@ -9,12 +9,13 @@ SEED ?= 1
 DATABASE ?= postgresql
 JOBS ?= 2
 
-.PHONY: help demo test check bench chaos recovery mutations lock clean
+.PHONY: help demo test check bench interests chaos recovery mutations lock clean
 
 help:
 	@echo "make demo    500 invented contacts and 250 deals travel between sandbox systems, on this machine alone"
 	@echo "make test    everything that is checked before a change lands"
 	@echo "make bench   the figures of docs/figures.md, measured anew"
+	@echo "make interests N=10000  so many 1C Interests move through five stages each on 60 points a minute"
 	@echo "make chaos   N=1000 SEED=1 DATABASE=postgresql|sqlite: seeded faults on real processes, and a judge (docs/certificate.md)"
 	@echo "make recovery  N=100 deaths of workers alone: how soon the others go on with what the dead held"
 	@echo "make mutations  the same with one mechanism taken away at a time: each must be noticed"
@@ -34,6 +35,9 @@ check: .venv/installed-dev
 
 bench: .venv/installed-dev
 	@$(BIN)/python -m tests.bench
+
+interests: .venv/installed-dev
+	@$(BIN)/python -m tests.bench.interests $(N)
 
 CHAOS = $(BIN)/python -W ignore -m tests.chaos --seed $(SEED) --database $(DATABASE) --jobs $(JOBS) --certificate docs/certificate.md
 

@@ -4,7 +4,7 @@ Configuration of a connector is a frozen dataclass: the annotation of a field is
 `metadata["help"]` the comment that `parom init` writes, a `Secret` never leaves `repr`, log or error.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -30,6 +30,8 @@ class Row:
     fields: Mapping[str, Any]
     modified: datetime
     created: datetime
+    version: str | None = None
+    """What the source calls this state of the entity, if it counts them."""
 
 
 Conditions = Mapping[str, Sequence[str]]
@@ -44,13 +46,16 @@ class Window:
     created_since: datetime | None = None
     after_id: str | None = None
     conditions: Conditions = field(default_factory=dict)
+    unknown: Callable[[Mapping[str, str]], Collection[str]] | None = None
+    """Of versions by id: the ids whose version is not known yet. For sources that cannot tell what changed since."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """One answer, ordered by id ascending. `server_time` is the source's clock when it began to answer.
+    """One answer. `server_time` is the source's clock when it began to answer.
 
-    `last_id` is the highest id that was looked at; rows may have been dropped since.
+    `last_id` is where the next page goes on: the highest id that was looked at, or a place of the connector's own.
+    A row may come again in a later page.
     """
 
     rows: tuple[Row, ...]
@@ -67,6 +72,10 @@ class Note:
     text: str
 
 
+class Malformed(ValueError):
+    """What a source sent us has not the shape that was agreed on. The text is for the sender, and shows no values."""
+
+
 class SourceEntity(Protocol):
     """A kind of entity that can be read and, where the system has a status field, written a note."""
 
@@ -81,6 +90,9 @@ class SourceEntity(Protocol):
 
     def write_notes(self, field: str, notes: Sequence[Note]) -> list[ConnectorError | None]:
         """Write each note into `field`; one result per note, in order: None, or why that one failed."""
+
+    def received(self, item: Any) -> Row:
+        """The row that an item pushed by the source stands for. Raises Malformed; NotImplementedError if none can."""
 
 
 class WriteClass(StrEnum):

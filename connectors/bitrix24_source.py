@@ -89,6 +89,9 @@ class Bitrix24Source:
         results = self._batches.run([Command(method, {"id": note.id, f"fields[{field}]": note.text}) for note in notes])
         return [self._written(result) for result in results]
 
+    def received(self, item: Any) -> Row:
+        raise NotImplementedError
+
     def _written(self, result: Any) -> ConnectorError | None:
         if isinstance(result, ConnectorError):
             return result

@@ -47,7 +47,12 @@ class InDoubt(ConnectorError):
 
 
 class Rejected(ConnectorError):
-    """The target refuses this one record. `told` is the text for the manager: Russian, at most 255 characters."""
+    """The target refuses this one record. `told` is the text for the manager: Russian, at most 255 characters.
+
+    `culprit` is the place of the one row for which a call of several was refused, if the target seems to name it.
+    """
+
+    culprit: int | None = None
 
     def __init__(self, message: str, *, told: str) -> None:
         super().__init__(message)

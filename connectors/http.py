@@ -60,6 +60,7 @@ class _Call:
     headers: Mapping[str, str]
     weight: int
     repeatable: bool
+    largest: int
 
 
 class Http:
@@ -96,8 +97,12 @@ class Http:
         read: Callable[[Answer], T],
         payload: Any = None,
         weight: int = 1,
+        headers: Mapping[str, str] | None = None,
+        largest: int = LARGEST_BODY,
     ) -> T:
         """Send `payload` as JSON and return what `read` makes of the answer, all within the deadline.
+
+        `headers` are this call's own; a body of more than `largest` bytes is no usable answer.
 
         `read` knows the vendor's peculiar answers: it returns the result or raises a ConnectorError, or Lost where
         nothing usable came back. A repeatable call, and no other, is tried again at once while it is Transient.
@@ -105,8 +110,10 @@ class Http:
         repeatable was sent and no answer read, Refused for a bad certificate or address, and what `read` raises.
         """
         body = None if payload is None else json.dumps(payload, allow_nan=False).encode()
-        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
-        call = _Call(method, url, name, body, headers, weight, repeatable)
+        typed = {} if body is None else {"Content-Type": "application/json"}
+        call = _Call(
+            method, url, name, body, {**self._headers, **typed, **(headers or {})}, weight, repeatable, largest
+        )
         ends = time.monotonic() + self._deadline
         if not repeatable:
             return self._attempt(call, read, ends)
@@ -192,7 +199,7 @@ class Http:
             stream=True,
         )
         with response:
-            return Answer(response.status_code, response.headers, _body(response))
+            return Answer(response.status_code, response.headers, _body(response, call.largest))
 
     def _session(self) -> requests.Session:
         """The thread's own; a forked process must not share a socket with its parent."""
@@ -219,12 +226,12 @@ class Http:
         return Transient(f"{self._system} {call.name}: {reason}; nothing was sent")
 
 
-def _body(response: requests.Response) -> bytes:
+def _body(response: requests.Response, largest: int) -> bytes:
     body = bytearray()
     for chunk in response.iter_content(_CHUNK):
         body += chunk
-        if len(body) > LARGEST_BODY:
-            raise Lost(f"its answer is larger than {LARGEST_BODY // 1024 // 1024} MiB")
+        if len(body) > largest:
+            raise Lost(f"its answer is larger than {largest // 1024 // 1024} MiB")
     return bytes(body)
 
 
