@@ -149,3 +149,10 @@ def test_nobody_else_can_push(harbour):
     answer = requests.post(f"{web}/inbox/interests", json={}, headers={"Authorization": "Bearer wrong"}, timeout=5)
     assert (answer.status_code, answer.json()) == (403, {"error": "forbidden"})
     assert "invented" not in json.dumps(answer.json())
+
+
+@pytest.mark.outside(interests=0)
+def test_up_serves_the_inbox(harbour):
+    harbour.redis.stop()
+    web = harbour.start_web("up")
+    wait_until(lambda: harbour.ready(web), "the web process answers")

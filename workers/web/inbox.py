@@ -22,7 +22,7 @@ from tasks.flow import Flow
 from tasks.ledger import intake
 from tasks.ledger.seen import Seen
 from tasks.runtime import Runtime
-from workers.settings import Settings
+from workers.settings import FlowSettings, Settings
 
 log = logging.getLogger("parom.web")
 
@@ -32,7 +32,7 @@ MOST_ITEMS = 1000
 def blueprint(settings: Settings, runtime: Runtime) -> Blueprint:
     """The receiver, for the flows that have an `inbox_token`."""
     made = Blueprint("inbox", __name__)
-    pushed = {flow.name: flow for flow in settings.flows.values() if flow.enabled and flow.inbox_token}
+    pushed = pushed_flows(settings)
 
     @made.post("/inbox/<name>")
     def receive(name: str) -> ResponseReturnValue:
@@ -52,6 +52,11 @@ def blueprint(settings: Settings, runtime: Runtime) -> Blueprint:
         return jsonify(items=fates), HTTPStatus.OK if is_whole else HTTPStatus.UNPROCESSABLE_ENTITY
 
     return made
+
+
+def pushed_flows(settings: Settings) -> Mapping[str, FlowSettings]:
+    """By name, the flows that somebody may push to."""
+    return {flow.name: flow for flow in settings.flows.values() if flow.enabled and flow.inbox_token}
 
 
 def _is_allowed(token: str | None) -> bool:
