@@ -27,7 +27,13 @@ burst = 200
 deadline = "5s"
 application_token = "${file:application_token}"
 """
-BASE = "days = 20000  # whoever edits an old Interest need not wait for the night"
+BASE = """\
+days = 20000  # whoever edits an old Interest need not wait for the night
+concurrency = 16  # a dead worker's place is its own until its call would have ended
+connect_timeout = "2s"
+read_timeout = "4s"
+deadline = "5s"
+"""
 FLOW = """\
 window = 20
 overlap = "40s"
