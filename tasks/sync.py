@@ -6,9 +6,10 @@ that was frozen past its lease can neither send nor finish.
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from marshmallow import ValidationError
 
@@ -26,6 +27,7 @@ from tasks.runtime import Runtime
 
 log = logging.getLogger("parom.sync")
 
+T = TypeVar("T")
 FRESH_INTENT = 2.0
 """Seconds: `settle` is counted from the intent, so what is sent must follow it at once."""
 
@@ -178,8 +180,7 @@ class Attempt:
         if target_id and not self.flow.target.updates:
             return "found", target_id
         if target_id:
-            self._intend()
-            updated = self.flow.target.update(key, payload)
+            updated = self._sent(payload, partial(self.flow.target.update, key, payload))
             if updated is not None:
                 return "updated", updated
         return "created", self._create(payload)
@@ -191,13 +192,17 @@ class Attempt:
 
     def _create(self, payload: Mapping[str, Any]) -> str:
         self._require_settled()
+        self._may_create()
+        return self._sent(payload, partial(self.flow.target.create, payload))
+
+    def _sent(self, payload: Mapping[str, Any], send: Callable[[], T]) -> T:
+        """What `send` returned. An update needs the parent, too: it may be the first to name one."""
         parent = parents.parent_of(self.flow, payload)
         if parent:
             parents.require(self.runtime, self.flow, self.claim.entity_id, parent)
-        self._may_create()
         self._intend()
         try:
-            return self.flow.target.create(payload)
+            return send()
         except ParentMissing:
             if parent is None:
                 raise

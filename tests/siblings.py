@@ -102,14 +102,18 @@ class MemoryTarget:
     def create(self, payload):
         self._begin("create", payload["key"])
         assert payload["key"] not in self.held, "created twice"
-        if self.parents is not None and payload["client"] not in self.parents:
-            raise ParentMissing("400 about client", told="нет клиента")
+        self._require_parent(payload)
         return self._write(payload)
 
     def update(self, key, payload):
         assert self.updates, "never rewritten"
         self._begin("update", key)
+        self._require_parent(payload)
         return self._write(payload) if key in self.held else None
+
+    def _require_parent(self, payload):
+        if self.parents is not None and payload["client"] and payload["client"] not in self.parents:
+            raise ParentMissing("400 about client", told="нет клиента")
 
     def _begin(self, verb, key):
         self.calls.append((verb, key))

@@ -128,6 +128,37 @@ def test_a_ticket_of_a_merged_contact_goes_to_the_survivor(family):
     assert tickets.target.held["10"]["client"] == "2"
 
 
+def test_what_was_created_without_a_parent_waits_for_the_one_that_an_update_names(family):
+    students, tickets = family
+    tickets.target.updates = True
+    sell(tickets, "10", None)
+    tickets.run()
+    students.source.edit("1", ID="1", NAME="")
+    sell(tickets, "10", "1")
+    students.run()
+    tickets.run()
+    assert tickets.record("10").state == "waiting"
+    assert tickets.target.held["10"]["client"] is None
+    students.source.edit("1", NAME="Анна")
+    students.run()
+    assert tickets.target.held["10"]["client"] == "1"
+    assert tickets.record("10").state == "done"
+
+
+def test_an_update_whose_parent_the_target_lost_brings_it_again(family):
+    students, tickets = family
+    tickets.target.updates = True
+    students.source.edit("1", ID="1", NAME="Анна")
+    sell(tickets, "10", "1")
+    students.run()
+    tickets.run()
+    del students.target.held["1"]
+    sell(tickets, "10", "1", name="другой")
+    tickets.run()
+    assert set(students.target.held) == {"1"}
+    assert tickets.target.held["10"]["name"] == "другой"
+
+
 def test_a_sold_ticket_is_never_rewritten(family):
     students, tickets = family
     students.source.edit("1", ID="1", NAME="Анна")
