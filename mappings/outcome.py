@@ -57,6 +57,16 @@ class EntityMapping(Protocol):
         """Every field of `fields`, described."""
 
 
+class TwinMapping(EntityMapping, Protocol):
+    """A mapping of entities that travel both ways; its twin maps the same entities back."""
+
+    def common(self, raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What both systems show of the entity, in one form: the twin makes the same of its own row of it.
+
+        What the row does not tell is absent; None if it tells nothing.
+        """
+
+
 def told(error: ValidationError) -> str:
     """All messages of `error` in their order, joined by "; "; the last ones give way to "…" beyond 255 characters."""
     messages = list(dict.fromkeys(_texts(error.messages)))

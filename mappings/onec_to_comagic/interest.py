@@ -8,18 +8,8 @@ from marshmallow import EXCLUDE, Schema, ValidationError, validates
 from marshmallow.experimental.context import Context
 
 from mappings.fields import PersonName
-from mappings.onec_to_comagic.interest_fields import (
-    Comment,
-    CommunicationId,
-    CommunicationType,
-    EmailAddresses,
-    Flag,
-    Moment,
-    OneCKey,
-    PhoneNumbers,
-    Revenue,
-    Several,
-)
+from mappings.onec_fields import Comment, EmailAddresses, Flag, Moment, OneCKey, PhoneNumbers, Revenue, Several
+from mappings.onec_to_comagic.interest_fields import CommunicationId, CommunicationType
 from mappings.outcome import FieldUse
 
 Interest = Mapping[str, Any]

@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError
 
+from mappings import amocrm_to_onec_handlers as to_onec
+from mappings import onec_handlers_to_amocrm as to_amocrm
 from mappings.bitrix24_to_otmechalka import (
     BRANCHOFFICES,
     COURSES,
@@ -95,11 +97,66 @@ def history_mapping(overrides: dict[str, Any]) -> EntityMapping:
     return OneCInterestToCoMagicDeal(options)
 
 
+def pushed_contact_mapping(overrides: dict[str, Any]) -> EntityMapping:
+    return to_amocrm.OneCClientToAmoCRMContact(checked(to_amocrm.ContactOptions(**overrides)))
+
+
+def pushed_company_mapping(overrides: dict[str, Any]) -> EntityMapping:
+    return to_amocrm.OneCClientToAmoCRMCompany(checked(to_amocrm.CompanyOptions(**overrides)))
+
+
+def pushed_order_mapping(overrides: dict[str, Any]) -> EntityMapping:
+    return to_amocrm.OneCOrderToAmoCRMLead(checked(to_amocrm.LeadOptions(**overrides)))
+
+
+def pushed_event_mapping(overrides: dict[str, Any]) -> EntityMapping:
+    options = dict(overrides)
+    if "effects" in options:
+        options["effects"] = {event: effect(**given) for event, given in options["effects"].items()}
+    return to_amocrm.OneCEventToAmoCRMEvent(checked(to_amocrm.EventOptions(**options)))
+
+
+def effect(**given: Any) -> to_amocrm.Effect:
+    stage, task = given.get("stage"), given.get("task")
+    made = {"stage": stage and to_amocrm.Stage(**stage), "task": task and to_amocrm.Task(**task)}
+    return to_amocrm.Effect(**given | made)
+
+
+def shown_contact_mapping(overrides: dict[str, Any]) -> EntityMapping:
+    return to_onec.AmoCRMContactToOneCClient(checked(to_onec.ContactOptions(**frozen(overrides))))
+
+
+def shown_company_mapping(overrides: dict[str, Any]) -> EntityMapping:
+    options = {"inn_field": "INN", **frozen(overrides)}
+    return to_onec.AmoCRMCompanyToOneCClient(checked(to_onec.CompanyOptions(**options)))
+
+
+def shown_lead_mapping(overrides: dict[str, Any]) -> EntityMapping:
+    options = {"inn_field": "INN", **frozen(overrides)}
+    return to_onec.AmoCRMLeadToOneCOrder(checked(to_onec.LeadOptions(**options)))
+
+
+def checked(options: Any) -> Any:
+    assert not list(options.problems())
+    return options
+
+
+def frozen(overrides: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in overrides.items()}
+
+
 MAPPINGS: Mapping[str, tuple[str, Callable[[dict[str, Any]], EntityMapping]]] = {
     "bitrix24_contact_to_otmechalka_client": ("contact", contact_mapping),
     "bitrix24_deal_to_otmechalka_ticket": ("deal", deal_mapping),
     "onec_interest_to_comagic_contact": ("interest", card_mapping),
     "onec_interest_to_comagic_deal": ("interest", history_mapping),
+    "onec_client_to_amocrm_contact": ("client", pushed_contact_mapping),
+    "onec_client_to_amocrm_company": ("client", pushed_company_mapping),
+    "onec_order_to_amocrm_lead": ("order", pushed_order_mapping),
+    "onec_event_to_amocrm_event": ("event", pushed_event_mapping),
+    "amocrm_contact_to_onec_client": ("contact", shown_contact_mapping),
+    "amocrm_company_to_onec_client": ("company", shown_company_mapping),
+    "amocrm_lead_to_onec_order": ("lead", shown_lead_mapping),
 }
 FOLDERS = sorted(path.name for path in HERE.iterdir() if path.is_dir() and not path.name.startswith("__"))
 CASES = [
