@@ -5,10 +5,11 @@ Configuration of a connector is a frozen dataclass: the annotation of a field is
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 from connectors.errors import ConnectorError
 
@@ -66,10 +67,12 @@ class Page:
 
 @dataclass(frozen=True)
 class Note:
-    """A text for one entity's status field."""
+    """A text for one entity's status field; and what the target made of it, where the source has a place for that."""
 
     id: str
     text: str
+    target_id: str | None = None
+    link: str | None = None
 
 
 class Malformed(ValueError):
@@ -93,6 +96,19 @@ class SourceEntity(Protocol):
 
     def received(self, item: Any) -> Row:
         """The row that an item pushed by the source stands for. Raises Malformed; NotImplementedError if none can."""
+
+
+class Located(str):
+    """A target's id of an entity, and where a person finds it there."""
+
+    __slots__ = ("link",)
+
+    def __new__(cls, id_: str, *, link: str | None) -> Self:
+        made = super().__new__(cls, id_)
+        made.link = link
+        return made
+
+    link: str | None
 
 
 class WriteClass(StrEnum):
@@ -123,11 +139,17 @@ class TargetEntity(Protocol):
     def find(self, key: str) -> Found | None:
         """The entity that carries `key`. Raises Transient, Throttled, Refused; Rejected for an impossible key."""
 
+    def match(self, payload: Mapping[str, Any]) -> str | None:
+        """The id of an entity that does not carry our key and is the same by what the payload says of it, or None.
+
+        Raises as `find`; Rejected if several could be meant.
+        """
+
     def create(self, payload: Mapping[str, Any]) -> str:
         """Create and return the target's id. Raises any ConnectorError; InDoubt when the answer was lost."""
 
-    def update(self, key: str, payload: Mapping[str, Any]) -> str | None:
-        """Overwrite and return the target's id, or None if no entity carries `key`. Raises as `create`."""
+    def update(self, id_: str, payload: Mapping[str, Any]) -> str | None:
+        """Overwrite the entity of that id and return it, or None if there is none. Raises as `create`."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +186,19 @@ class FieldNeed:
     """Enumeration ids that the configuration names."""
 
 
+class Vault(Protocol):
+    """Where a connector keeps secrets that it was given while it ran: encrypted, durable, one for all workers."""
+
+    def read(self, name: str) -> str | None:
+        """What was written last, or None. Raises Transient if the store does not answer."""
+
+    def write(self, name: str, value: str) -> None:
+        """Durable when it returns. Raises as `read`."""
+
+    def exclusively(self, name: str, *, longest: timedelta) -> AbstractContextManager[None]:
+        """Hold `name` alone, among all processes, for at most `longest`. Raises Throttled if others hold it so long."""
+
+
 class Connector(Protocol):
     """One account of one outside system."""
 
@@ -186,4 +221,7 @@ class Connector(Protocol):
         """One cheap call that succeeds if and only if the account works. Raises as a read does."""
 
     def check(self, entity: str, needs: Sequence[FieldNeed]) -> Iterable[Finding]:
-        """Compare the live account with what the configuration expects; writes nothing."""
+        """Compare the live account with what the configuration expects.
+
+        Makes fields of our own where they are missing, and writes nothing else.
+        """

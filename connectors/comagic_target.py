@@ -47,8 +47,11 @@ class Contacts:
                 raise
         return str(contact["ext_id"])
 
-    def update(self, key: str, payload: Mapping[str, Any]) -> str | None:
-        return key if self._update(self._wire(payload) | {"ext_id": key}) else None
+    def match(self, payload: Mapping[str, Any]) -> str | None:  # noqa: ARG002 - nothing but our key tells who is who
+        return None
+
+    def update(self, id_: str, payload: Mapping[str, Any]) -> str | None:
+        return id_ if self._update(self._wire(payload) | {"ext_id": id_}) else None
 
     def _create(self, contacts: list[Wire]) -> list[None]:
         self._api.write("create.deal_contacts", {"contacts": contacts}, rows=contacts)
@@ -96,8 +99,11 @@ class Deals:
         _submit(self._uploads, row)
         return str(row["ext_id"])
 
-    def update(self, key: str, payload: Mapping[str, Any]) -> str | None:
-        return self.create({**payload, "ext_id": key})
+    def match(self, payload: Mapping[str, Any]) -> str | None:  # noqa: ARG002 - nothing but our key tells who is who
+        return None
+
+    def update(self, id_: str, payload: Mapping[str, Any]) -> str | None:
+        return self.create({**payload, "ext_id": id_})
 
     def _upload(self, rows: list[Wire]) -> list[None]:
         self._api.write("upload.deals_history", {"deals": rows}, rows=rows)

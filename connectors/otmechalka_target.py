@@ -108,10 +108,13 @@ class OtmechalkaTarget:
         assert created  # noqa: S101 - no answer to a creation is read as an absence
         return created.id
 
-    def update(self, key: str, payload: Mapping[str, Any]) -> str | None:
+    def match(self, payload: Mapping[str, Any]) -> str | None:  # noqa: ARG002 - nothing but our key tells who is who
+        return None
+
+    def update(self, id_: str, payload: Mapping[str, Any]) -> str | None:  # noqa: ARG002 - it goes by our key
         if not self.updates:
             raise Refused(f"otmechalka {self._config.host}: the API has no call that changes {self._entity.path}")
-        updated = self._call(self._config.update_method, "update", key, payload)
+        updated = self._call(self._config.update_method, "update", str(payload["origin_id"]), payload)
         return updated.id if updated else None
 
     def _held(self, key: str) -> str | None:

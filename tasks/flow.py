@@ -1,7 +1,7 @@
 """What a flow is: a kind declared in `flows.py`, an instance bound to connections by `parom.toml`."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,8 @@ class Parent:
     field: str
     label: str
     """What the source's users call it, in Russian."""
+    link: str | None = None
+    """The field of the payload that takes the parent's id in the target; None if the target knows it by our key."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,25 @@ class Stream:
     """What tells it from the event before."""
     begins: str
     """When the entity began, which is the time of a first event that has none."""
+    supersedes: bool = True
+    """Whether an event is worth nothing once a later one has been delivered."""
+    same_within: timedelta = timedelta()
+    """How long the source may tell the same event, by its mark, again."""
+
+
+@dataclass(frozen=True)
+class Twin:
+    """The kind that carries the same entities the other way, between the same two systems."""
+
+    kind: str
+    leads: bool
+    """Whether of two edits at once ours wins; the other kind says the opposite."""
+    field: str
+    """The field of our payload that holds the id which the target's own records have."""
+    nameless: str | None = None
+    """How source ids of the other kind begin that name nothing in our target: its sender knew no more than our id."""
+    spared: tuple[str, ...] = ()
+    """Fields of our payload, and of the view, that are not sent while the target shows the same, but more exactly."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +73,16 @@ class FlowKind:
     mapping: Callable[[Any], EntityMapping]
     status_types: tuple[str, ...] = ()
     """Types of source field that can hold a note; none if the source is told nothing."""
-    parent: Parent | None = None
+    parents: tuple[Parent, ...] = ()
+    """In the order in which they are seen to; each of another kind."""
     stream: Stream | None = None
+    twin: Twin | None = None
     is_pushed: bool = False
     """Whether the source can also send us what changed."""
     demands: Callable[[Any], Sequence[FieldNeed]] = lambda _: ()
     """By the options: what `parom check` must find in the live target."""
+    shared: tuple[tuple[str, str], ...] = ()
+    """Options that a key of the source's connection says already: (option, key)."""
 
     def reads(self, options: Any) -> tuple[str, ...]:
         """Codes of the source fields that a mapping with these options reads; the status field may be none of them."""
@@ -86,8 +111,10 @@ class Flow:
     success_note: str
     skipped_note: str
     window: int
-    parent_flow: str | None = None
-    """The flow that brings what this one's records need first."""
+    parent_flows: Mapping[str, str] = field(default_factory=dict)
+    """By kind, the flow that brings what this one's records need first."""
+    twin_flow: str | None = None
+    """The flow that carries the same entities the other way."""
     demands: Sequence[FieldNeed] = ()
     """What `parom check` must find in the live target."""
     brings_parents: bool = True
@@ -125,7 +152,8 @@ class Flow:
         if stream is None:
             return None
         at, begins = (_moment(row.fields.get(name)) for name in (stream.at, stream.begins))
-        return Event(row.id, str(row.fields.get(stream.mark) or ""), stream.at, at, begins)
+        mark = str(row.fields.get(stream.mark) or "")
+        return Event(row.id, mark, stream.at, at, begins, same_within=stream.same_within)
 
 
 def _moment(value: Any) -> datetime | None:

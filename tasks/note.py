@@ -31,10 +31,14 @@ def note(runtime: Runtime, name: str) -> int:
     return taken
 
 
+def _told(due: DueNote) -> Note:
+    return Note(due.source_id, due.text, target_id=due.target_id, link=due.target_link)
+
+
 def _write(runtime: Runtime, flow: Flow, due: tuple[DueNote, ...]) -> int:
     if not due or flow.status_field is None:
         return 0
-    results = flow.source.write_notes(flow.status_field, [Note(n.source_id, n.text) for n in due])
+    results = flow.source.write_notes(flow.status_field, [_told(each) for each in due])
     notes.written(runtime.ledger, [n for n, error in zip(due, results, strict=True) if error is None])
     for failed, error in zip(due, results, strict=True):
         if error is not None:

@@ -1,11 +1,13 @@
 """Parents: what a record needs first. A missing one is fetched on demand; its children wait and leave in order."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
-from tasks.flow import Flow
+from tasks import twins
+from tasks.flow import Flow, Parent
 from tasks.ledger import intake, records
 from tasks.ledger.records import ParentKey
 from tasks.ledger.tables import State
@@ -24,35 +26,62 @@ class Waiting(Exception):
         """Whether it will not come by itself, so that the manager should know at once."""
 
 
-def parent_of(flow: Flow, payload: Mapping[str, Any]) -> ParentKey | None:
-    """Whom the payload needs first, or None if it needs nobody."""
-    if flow.kind.parent is None or flow.parent_flow is None:
-        return None
-    parent_id = payload.get(flow.kind.parent.field)
-    return ParentKey(flow.parent_flow, str(parent_id)) if parent_id else None
+@dataclass(frozen=True)
+class Need:
+    """A parent that a payload names."""
+
+    key: ParentKey
+    parent: Parent
 
 
-def require(runtime: Runtime, flow: Flow, child_id: str, parent: ParentKey) -> None:
-    """Return if the target has the parent; else see to it that it comes, and raise Waiting.
+def needs_of(flow: Flow, payload: Mapping[str, Any]) -> Iterator[Need]:
+    """Whom the payload needs first."""
+    for parent in flow.kind.parents:
+        name, parent_id = flow.parent_flows.get(parent.kind), _value(payload, parent.field)
+        if name and parent_id:
+            yield Need(ParentKey(name, str(parent_id)), parent)
+
+
+def linked(runtime: Runtime, flow: Flow, child_id: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The payload with the target's own ids of those parents that it must name so. Raises as `require`."""
+    for need in needs_of(flow, payload):
+        if need.parent.link:
+            payload = _with(payload, need.parent.link, require(runtime, flow, child_id, need))
+    return payload
+
+
+def require(runtime: Runtime, flow: Flow, child_id: str, need: Need) -> str:
+    """The target's id of the parent; if the target has none, see to it that it comes, and raise Waiting.
 
     Raises ConnectorError if a system must be asked and does not answer.
     """
     with runtime.ledger.read() as connection:
-        is_there = records.is_delivered(connection, parent)
-    if is_there:
-        return
-    standing = _standing(runtime, parent) or _fetched(runtime, flow, parent)
+        target_id = records.delivered_id(connection, need.key) or _born_there(connection, runtime, need.key)
+    if target_id is not None:
+        return target_id
+    standing = _standing(runtime, need.key)
     if standing is None:
-        return
+        found = _fetched(runtime, flow, need.key)
+        if found.target_id is not None:
+            return found.target_id
+        standing = found.standing
     if standing in _MAY_HAVE_MERGED:
         _read_again(runtime, flow, child_id)
-    raise missing(flow, parent, why=standing)
+    raise missing(need, why=standing)
 
 
-def missing(flow: Flow, parent: ParentKey, *, why: str) -> Waiting:
-    """The error that makes a record wait for `parent`."""
-    label = flow.kind.parent.label if flow.kind.parent else ""
-    return Waiting(parent, why=why, told=f"Ожидает: {label} {parent.source_id} ещё не передан ({_RUSSIAN[why]})")
+def _born_there(connection: Connection, runtime: Runtime, parent: ParentKey) -> str | None:
+    """The target's id of a parent that the twin flow brought from there, and that its own flow never saw."""
+    flow = runtime.flows[parent.flow]
+    query = select(table.c.source_id).where(table.c.flow == flow.twin_flow, table.c.target_id == parent.source_id)
+    found = connection.execute(query).scalars() if flow.twin_flow else ()
+    return next((source_id for source_id in found if twins.names(flow, source_id)), None)
+
+
+def missing(need: Need, *, why: str) -> Waiting:
+    """The error that makes a record wait for its parent."""
+    told = f"Ожидает: {need.parent.label} {need.key.source_id} ещё не передан ({_RUSSIAN[why]})"
+    return Waiting(need.key, why=why, told=told)
 
 
 _RUSSIAN = {
@@ -77,20 +106,28 @@ def _standing(runtime: Runtime, parent: ParentKey) -> str | None:
         return connection.execute(query).scalar()
 
 
-def _fetched(runtime: Runtime, flow: Flow, parent: ParentKey) -> str | None:
-    """Look for a parent that the ledger does not know; None if the target has it already."""
+@dataclass(frozen=True)
+class _Fetched:
+    """What became of the search for a parent that the ledger did not know."""
+
+    standing: str
+    target_id: str | None = None
+
+
+def _fetched(runtime: Runtime, flow: Flow, parent: ParentKey) -> _Fetched:
     parents = runtime.flows[parent.flow]
     if not flow.brings_parents:
         # Somebody may have entered it by hand, with our key.
-        return None if parents.target.find(parent.source_id) else "unknown"
+        found = parents.target.find(parent.source_id)
+        return _Fetched("unknown", found.id if found else None)
     asked_at = runtime.ledger.clock()
     rows = parents.source.read([parent.source_id], parents.reads, parents.mapping.conditions)
     if not rows:
-        return "absent"
+        return _Fetched("absent")
     with runtime.ledger.write() as connection:
         now = runtime.ledger.now(connection)
         intake.take(connection, parents.name, [parents.seen(row) for row in rows], now=now, asked_at=asked_at)
-    return str(State.PENDING)
+    return _Fetched(State.PENDING)
 
 
 def _read_again(runtime: Runtime, flow: Flow, child_id: str) -> None:
@@ -107,3 +144,14 @@ def deliver_again(runtime: Runtime, parent: ParentKey) -> None:
     with runtime.ledger.write() as connection:
         now = runtime.ledger.now(connection)
         records.forget_delivery(connection, parent, now=now)
+
+
+def _value(payload: Mapping[str, Any], path: str) -> Any:
+    outer, _, inner = path.partition(".")
+    held = payload.get(outer)
+    return _value(held, inner) if inner and isinstance(held, Mapping) else (None if inner else held)
+
+
+def _with(payload: Mapping[str, Any], path: str, value: str) -> Mapping[str, Any]:
+    outer, _, inner = path.partition(".")
+    return {**payload, outer: _with(payload[outer], inner, value) if inner else value}

@@ -33,6 +33,7 @@ PARENT_RETRY = timedelta(hours=1)
 PROBE_EVERY = timedelta(seconds=30)
 LONGEST_PROBE = timedelta(hours=1)
 CRASHES_TO_PARK = 3
+IN_DOUBT = "in doubt"
 
 
 def backoff(attempts: int, *, asked: float | None = None, longest: timedelta = LONGEST_WAIT) -> timedelta:
@@ -40,6 +41,10 @@ def backoff(attempts: int, *, asked: float | None = None, longest: timedelta = L
     ceiling = min(longest, FIRST_WAIT * 2 ** min(attempts, 20))
     wait = timedelta(seconds=random.uniform(ceiling.total_seconds() / 4, ceiling.total_seconds()))
     return wait if asked is None else timedelta(seconds=asked) + wait / 4
+
+
+class Unsure(Exception):
+    """What was sent may be there, and the target cannot tell: only a person can."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,8 @@ RULES: Mapping[type[BaseException], Rule] = {
     Throttled: Rule(State.PENDING, "held back", "throttled", _by_vendor, counted=False),
     BreakerOpen: Rule(State.PENDING, "held back", "throttled", _by_vendor, counted=False),
     Waiting: Rule(State.WAITING, "waiting", "parent", _after(PARENT_RETRY), in_doubt=False),
-    InDoubt: Rule(State.PENDING, "in doubt", "in doubt", _till_settled, in_doubt=True),
+    InDoubt: Rule(State.PENDING, IN_DOUBT, IN_DOUBT, _till_settled, in_doubt=True),
+    Unsure: Rule(State.PARKED, "parked", IN_DOUBT, _after(None)),
     Refused: Rule(State.PENDING, "refused", "refused", _after(PROBE_EVERY), counted=False),
     SQLAlchemyError: Rule(State.PENDING, "retry", "unavailable", _by_backoff),
     BaseException: Rule(State.PARKED, "parked", "bug", _after(None)),
@@ -129,6 +135,8 @@ def _told(error: Exception, situation: Situation) -> str | None:
 def _detail(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return _fields(error)
+    if isinstance(error, Unsure):
+        return "the answer to a creation was lost, and the target cannot be asked: look there, then resync this record"
     return str(error) if isinstance(error, ConnectorError | Waiting) else _where(error)
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select, true, update
+from sqlalchemy import Connection, case, func, null, select, true, update
 
+from tasks import policy
 from tasks.ledger import Ledger, cursors, history, intake, streams
 from tasks.ledger.history import Event
 from tasks.ledger.tables import IN_FLIGHT, Priority, State, records
@@ -87,6 +88,7 @@ def _again(connection: Connection, ids: Sequence[int], *, now: datetime) -> None
         # What is due already keeps its place before the backlog.
         "priority": case((records.c.state == State.PENDING, records.c.priority), else_=Priority.BACKFILL),
         "delivered_hash": None,
+        "delivered_version": None,
         "attempts": 0,
         "crashes": 0,
         "cause": None,
@@ -96,4 +98,7 @@ def _again(connection: Connection, ids: Sequence[int], *, now: datetime) -> None
     is_still = (records.c.id.in_(ids), records.c.state.not_in(IN_FLIGHT))
     # A running record finishes first; its version makes it due again then.
     connection.execute(update(records).where(*is_moving).values(version=records.c.version + 1, **again))
-    connection.execute(update(records).where(*is_still).values(state=State.PENDING, **again))
+    # Of a target that cannot be asked a person has found out what it holds; the word is theirs.
+    is_unsure = (records.c.state == State.PARKED) & (records.c.cause == policy.IN_DOUBT)
+    doubt = case((is_unsure, null()), else_=records.c.in_doubt_at)
+    connection.execute(update(records).where(*is_still).values(state=State.PENDING, in_doubt_at=doubt, **again))

@@ -13,17 +13,19 @@ from typing import Any, TypeVar
 
 from marshmallow import ValidationError
 
+from connectors.base import Located, WriteClass
 from connectors.errors import ConnectorError, LimitReached, ParentMissing, Refused, Throttled, Transient
-from mappings.outcome import Skipped
-from tasks import dispatch, parents, policy
+from mappings.outcome import Mapped, Skipped
+from tasks import dispatch, parents, policy, twins
 from tasks.flow import Flow
 from tasks.idempotency import KEPT, Hold
 from tasks.ledger import pauses, records, streams
 from tasks.ledger.intake import fingerprint
-from tasks.ledger.records import Claim, Delivery, Ending
+from tasks.ledger.records import Claim, Delivery, Ending, ParentKey
 from tasks.ledger.tables import State
 from tasks.poll import pause_refused
 from tasks.runtime import Runtime
+from tasks.twins import TwinRecord
 
 log = logging.getLogger("parom.sync")
 
@@ -114,30 +116,50 @@ class Attempt:
             if found := self._found_after_all():
                 return found
             raise
-        if isinstance(mapped, Skipped):
-            if found := self._found_after_all():
-                return found
-            told = self.flow.skipped_note
-            return Ending(
-                State.SKIPPED,
-                "skipped",
-                "skipped",
-                mapped.reason,
-                told=told,
-                in_doubt=self.in_doubt,
-                delivery=self.learnt,
-            )
+        return self._skip(mapped) if isinstance(mapped, Skipped) else self._bring(mapped)
+
+    def _skip(self, skipped: Skipped) -> Ending:
+        if found := self._found_after_all():
+            return found
+        return Ending(
+            State.SKIPPED,
+            "skipped",
+            "skipped",
+            skipped.reason,
+            told=self.flow.skipped_note,
+            in_doubt=self.in_doubt,
+            delivery=self.learnt,
+        )
+
+    def _bring(self, mapped: Mapped) -> Ending:
         payload_hash = fingerprint(mapped.payload)
-        if payload_hash == self.claim.delivered_hash and not self.in_doubt:
+        is_old = payload_hash == self.claim.delivered_hash or twins.says_nothing_new(self.flow, self.claim)
+        if is_old and not self.in_doubt:
             return Ending(State.DONE, "unchanged", told=self.flow.success_note)
+        twin = twins.twin_of(self.runtime, self.flow, self.claim, mapped.payload)
+        if twin:
+            twins.require_turn(self.runtime, self.flow, self.claim, twin)
+            known = twin.id or self.claim.target_id
+            if known and twins.is_echo(self.runtime, self.flow, self.claim, twin):
+                echoed = replace(self._delivery(known, payload_hash, twin), is_echo=True)
+                return Ending(State.DONE, "echo", told=self.flow.success_note, delivery=echoed)
         held = self.runtime.keys.hold(self.flow.name, self.claim.source_id, payload_hash, fence=self.claim.fence)
         if held is Hold.NEWER:
             # A later attempt is at it, and the ledger will say so; or the keys outlive the ledger they belong to.
             raise Throttled("a newer attempt holds the idempotency key", wait=KEPT.total_seconds() / 10)
-        event, target_id = self._write(mapped.payload)
-        delivery = Delivery(target_id, payload_hash, is_final=not self.flow.target.updates)
+        payload = twins.spared(self.runtime, self.flow, self.claim, twin, mapped.payload) if twin else mapped.payload
+        event, target_id = self._write(payload, twin)
+        delivery = self._delivery(target_id, payload_hash, twin)
         detail = "; ".join([f"{self.flow.target_name} id {target_id}", *mapped.warnings])
         return Ending(State.DONE, event, detail=detail, told=self.flow.success_note, delivery=delivery)
+
+    def _delivery(self, target_id: str, payload_hash: str, twin: TwinRecord | None) -> Delivery:
+        link = target_id.link if isinstance(target_id, Located) else None
+        delivery = Delivery(target_id, payload_hash, link=link, is_final=not self.flow.target.updates)
+        if self.flow.twin_flow is None or self.flow.kind.twin is None:
+            return delivery
+        key = ParentKey(self.flow.twin_flow, twin.source_id if twin else target_id)
+        return replace(delivery, agreed=self.claim.snapshot, twin=key, is_twin_polled=self.flow.kind.twin.leads)
 
     def _settled_before(self) -> Ending | None:
         """How it ends without a look at what it says."""
@@ -164,26 +186,38 @@ class Attempt:
         return not self.flow.target.updates and self.claim.delivered_hash is not None
 
     def _is_overtaken(self) -> bool:
-        claim = self.claim
-        if claim.stream is None or claim.position is None:
+        claim, stream = self.claim, self.flow.kind.stream
+        if stream is None or not stream.supersedes or claim.stream is None or claim.position is None:
             return False
         with self.runtime.ledger.read() as connection:
             return streams.is_overtaken(
                 connection, claim.record_id, flow=claim.flow, stream=claim.stream, position=claim.position
             )
 
-    def _write(self, payload: Mapping[str, Any]) -> tuple[str, str]:
+    def _write(self, payload: Mapping[str, Any], twin: TwinRecord | None) -> tuple[str, str]:
         """Find, then create or update; returns the event and the target's id."""
-        key = str(payload[self.flow.kind.key])
-        target_id = self.claim.target_id if self.flow.target.updates else None
-        target_id = target_id or self._find(key)
-        if target_id and not self.flow.target.updates:
-            return "found", target_id
-        if target_id:
-            updated = self._sent(payload, partial(self.flow.target.update, key, payload))
-            if updated is not None:
-                return "updated", updated
+        is_blind = self.flow.target.write_class is WriteClass.CREATE_BLIND
+        known = self._known_id(twin)
+        if self.in_doubt and is_blind and not known:
+            raise policy.Unsure
+        payload = parents.linked(self.runtime, self.flow, self.claim.entity_id, payload)
+        if known and (updated := self._update(known, payload)):
+            return "updated", updated
+        # Never seen, or gone: then a person may have merged it with another, which is the same by what it shows.
+        found = self._find(str(payload[self.flow.kind.key])) or self.flow.target.match(payload)
+        if found and not self.flow.target.updates:
+            return "found", found
+        if found and found != known and (updated := self._update(found, payload)):
+            return "updated", updated
         return "created", self._create(payload)
+
+    def _update(self, target_id: str, payload: Mapping[str, Any]) -> str | None:
+        return self._sent(payload, partial(self.flow.target.update, target_id, payload))
+
+    def _known_id(self, twin: TwinRecord | None) -> str | None:
+        if not self.flow.target.updates:
+            return None  # it is asked, for it may hold it already
+        return self.claim.target_id or (twin.id if twin else None)
 
     def _find(self, key: str) -> str | None:
         found = self.flow.target.find(key)
@@ -196,18 +230,19 @@ class Attempt:
         return self._sent(payload, partial(self.flow.target.create, payload))
 
     def _sent(self, payload: Mapping[str, Any], send: Callable[[], T]) -> T:
-        """What `send` returned. An update needs the parent, too: it may be the first to name one."""
-        parent = parents.parent_of(self.flow, payload)
-        if parent:
-            parents.require(self.runtime, self.flow, self.claim.entity_id, parent)
+        """What `send` returned. An update needs the parents, too: it may be the first to name one."""
+        needs = list(parents.needs_of(self.flow, payload))
+        for need in needs:
+            parents.require(self.runtime, self.flow, self.claim.entity_id, need)
         self._intend()
         try:
             return send()
         except ParentMissing:
-            if parent is None:
+            if not needs:
                 raise
-            parents.deliver_again(self.runtime, parent)
-            raise parents.missing(self.flow, parent, why="pending") from None
+            for need in needs:
+                parents.deliver_again(self.runtime, need.key)
+            raise parents.missing(needs[0], why="pending") from None
 
     def _require_settled(self) -> None:
         """What was delivered a moment ago may not be seen yet: that it was not found says nothing until then."""

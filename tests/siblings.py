@@ -105,11 +105,14 @@ class MemoryTarget:
         self._require_parent(payload)
         return self._write(payload)
 
-    def update(self, key, payload):
+    def match(self, payload):
+        return None
+
+    def update(self, id_, payload):
         assert self.updates, "never rewritten"
-        self._begin("update", key)
+        self._begin("update", payload["key"])
         self._require_parent(payload)
-        return self._write(payload) if key in self.held else None
+        return self._write(payload) if payload["key"] in self.held else None
 
     def _require_parent(self, payload):
         if self.parents is not None and payload["client"] and payload["client"] not in self.parents:
@@ -264,9 +267,9 @@ def build_family(ledger, redis, **more):
     students, tickets = build(ledger, redis), build(ledger, redis)
     tickets.target.updates = False
     tickets.target.parents = students.target.held
-    kind = replace(KIND, name="tickets", parent=Parent("memory", "client", "контакт"))
+    kind = replace(KIND, name="tickets", parents=(Parent("memory", "client", "контакт"),))
     sides = tickets.connectors.source, tickets.connectors.target
-    tickets.flow = flow_of("tickets", TicketMapping(), *sides, kind=kind, parent_flow="students", **more)
+    tickets.flow = flow_of("tickets", TicketMapping(), *sides, kind=kind, parent_flows={"memory": "students"}, **more)
     runtime = runtime_of(ledger, redis, {"students": students.flow, "tickets": tickets.flow})
     students.runtime = tickets.runtime = runtime
     return students, tickets

@@ -63,10 +63,29 @@ def take(
 
     `asked_at` is the ledger's clock before the source was asked.
     """
+    rows = _placed(connection, flow, rows)
+    return _take(connection, flow, rows, now=now, asked_at=asked_at, priority=priority)
+
+
+def put(connection: Connection, flow: str, row: Seen, *, now: datetime, asked_at: datetime) -> int:
+    """As `take`, of one row; returns the id of its record."""
+    (row,) = _placed(connection, flow, [row])
+    _take(connection, flow, [row], now=now, asked_at=asked_at, priority=Priority.FRESH)
+    query = select(records.c.id).where(records.c.flow == flow, records.c.source_id == row.source_id)
+    found: int = connection.execute(query).scalar_one()
+    return found
+
+
+def _placed(connection: Connection, flow: str, rows: Sequence[Seen]) -> Sequence[Seen]:
     touched = {row.event.stream for row in rows if row.event}
     streams.lock(connection, flow, touched)
-    if touched:
-        rows = streams.placed(connection, flow, rows)
+    return streams.placed(connection, flow, rows) if touched else rows
+
+
+def _take(
+    connection: Connection, flow: str, rows: Sequence[Seen], *, now: datetime, asked_at: datetime, priority: Priority
+) -> Taken:
+    touched = {row.event.stream for row in rows if row.event}
     latest = {row.source_id: row for row in sorted(rows, key=lambda row: row.modified)}
     known = _known(connection, flow, list(latest))
     new = [row for row in latest.values() if row.source_id not in known]

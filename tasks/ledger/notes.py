@@ -24,6 +24,8 @@ class DueNote:
     fence: int
     attempts: int
     text: str
+    target_id: str | None
+    target_link: str | None
 
 
 def are_ripe(ledger: Ledger, flow: str, *, batch: int, linger: timedelta) -> bool:
@@ -77,6 +79,8 @@ def claim(ledger: Ledger, flow: str, *, limit: int, lease: timedelta) -> tuple[D
                 records.c.note_fence,
                 records.c.note_attempts,
                 records.c.note_text,
+                records.c.target_id,
+                records.c.target_link,
             )
         )
         return tuple(DueNote(*row) for row in connection.execute(change))

@@ -42,6 +42,11 @@ class Claim:
     target_id: str | None
     delivered_hash: str | None
     delivered_at: datetime | None
+    stored_at: datetime | None
+    """When this version was seen."""
+    delivered_version: int | None
+    agreed: Mapping[str, Any] | None
+    """As `Delivery.agreed`, of the last one."""
     parent: ParentKey | None
     """For whom it waited before."""
     claimed_at: datetime
@@ -50,6 +55,11 @@ class Claim:
     def is_suspect(self) -> bool:
         """Whether its workers died more than once, so that it runs alone (`window.suspect`)."""
         return self.crashes > 1
+
+    @property
+    def is_again(self) -> bool:
+        """Whether the target had it and is to get it once more, whatever it shows: somebody resyncs."""
+        return self.delivered_at is not None and self.delivered_version is None
 
     @property
     def entity_id(self) -> str:
@@ -64,8 +74,18 @@ class Delivery:
     target_id: str
     payload_hash: str | None
     """None if it holds some earlier version, nobody knows which."""
+    link: str | None = None
+    """Where a person finds it there."""
     is_final: bool = False
     """Whether it is never rewritten, whatever the source says later."""
+    agreed: Mapping[str, Any] | None = None
+    """What the source showed, if a later version must be compared with it."""
+    is_echo: bool = False
+    """Whether the target had it already, and nothing was written."""
+    twin: ParentKey | None = None
+    """The other flow's record of the same entity, if there is one."""
+    is_twin_polled: bool = False
+    """Whether what that flow sees next is what its source holds then; who pushes may repeat what he said before."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +135,8 @@ def claim(
 
 _CLAIM_COLUMNS = (
     *("id", "flow", "source_id", "stream", "position", "snapshot", "version", "fence", "attempts", "crashes"),
-    *("in_doubt_at", "target_id", "delivered_hash", "delivered_at", "parent_flow", "parent_id"),
+    *("in_doubt_at", "target_id", "delivered_version", "delivered_hash", "delivered_at", "stored_at", "agreed"),
+    *("parent_flow", "parent_id"),
 )
 
 
@@ -141,7 +162,10 @@ def intend(ledger: Ledger, claim: Claim) -> bool:
         return connection.execute(change).rowcount == 1
 
 
-_CURRENT_COLUMNS = ("version", "note_text", "note_shown", "note_lease_until", "in_doubt_at", "attempts", "priority")
+_CURRENT_COLUMNS = (
+    *("version", "note_text", "note_shown", "note_lease_until", "in_doubt_at", "attempts", "priority"),
+    *("target_id", "target_link"),
+)
 
 
 def finish(ledger: Ledger, claim: Claim, ending: Ending) -> bool:
@@ -154,8 +178,10 @@ def finish(ledger: Ledger, claim: Claim, ending: Ending) -> bool:
         if claim.stream:
             streams.lock(connection, claim.flow, [claim.stream])
         # The parent is locked before the child, here as in its own finish: it lands either before we look or after.
-        if ending.waits_for and is_delivered(connection, ending.waits_for, lock=True):
+        if ending.waits_for and delivered_id(connection, ending.waits_for, lock=True) is not None:
             ending = replace(ending, state=State.PENDING, due_in=timedelta(), told=None, told_instead=None)
+        if ending.delivery and ending.delivery.twin:
+            _lock_both(connection, claim, ending.delivery.twin)
         columns = (records.c[name] for name in _CURRENT_COLUMNS)
         current = (
             connection.execute(select(*columns).where(*_is_held(claim)).with_for_update()).mappings().one_or_none()
@@ -166,6 +192,7 @@ def finish(ledger: Ledger, claim: Claim, ending: Ending) -> bool:
         connection.execute(update(records).where(records.c.id == claim.record_id).values(values))
         if ending.delivery:
             _release_next(connection, ParentKey(claim.flow, claim.source_id), now)
+            _tell_twin(connection, ending.delivery, now)
         if claim.parent and values["state"] not in (State.PENDING, State.WAITING):
             _release_next(connection, claim.parent, now)
         if claim.stream:
@@ -187,16 +214,18 @@ def acquit(ledger: Ledger, claim: Claim) -> None:
         connection.execute(change.values(crashes=records.c.crashes - 1))
 
 
-def is_delivered(connection: Connection, parent: ParentKey, *, lock: bool = False) -> bool:
-    """Whether the target holds the parent."""
+def delivered_id(connection: Connection, parent: ParentKey, *, lock: bool = False) -> str | None:
+    """The target's id of the parent; None if the target does not hold it."""
     query = select(records.c.target_id).where(records.c.flow == parent.flow, records.c.source_id == parent.source_id)
-    return connection.execute(query.with_for_update() if lock else query).scalar() is not None
+    found: str | None = connection.execute(query.with_for_update() if lock else query).scalar()
+    return found
 
 
 def forget_delivery(connection: Connection, parent: ParentKey, *, now: datetime) -> None:
     """The target no longer holds what we delivered: it is due again, and its children wait for it."""
     is_it = (records.c.flow == parent.flow, records.c.source_id == parent.source_id)
-    connection.execute(update(records).where(*is_it).values(target_id=None, delivered_hash=None))
+    forgotten = {"target_id": None, "delivered_hash": None, "delivered_version": None}
+    connection.execute(update(records).where(*is_it).values(forgotten))
     # Any other state has its own way on: an attempt under way finds out, a parked one needs a person.
     is_settled = records.c.state.in_((State.DONE, State.SKIPPED, State.REJECTED))
     connection.execute(update(records).where(*is_it, is_settled).values(state=State.PENDING, due_at=now, attempts=0))
@@ -212,6 +241,26 @@ def _release_next(connection: Connection, parent: ParentKey, now: datetime) -> N
     first = select(func.min(records.c.id)).where(*waiting).scalar_subquery()
     change = update(records).where(records.c.id == first, records.c.state == State.WAITING)
     connection.execute(change.values(state=State.PENDING, due_at=now, attempts=0))
+
+
+def _lock_both(connection: Connection, claim: Claim, twin: ParentKey) -> None:
+    """By id, as everywhere: the twin may be ending at this moment, too."""
+    is_twin = (records.c.flow == twin.flow) & (records.c.source_id == twin.source_id)
+    both = select(records.c.id).where(or_(records.c.id == claim.record_id, is_twin)).order_by(records.c.id)
+    connection.execute(both.with_for_update())
+
+
+def _tell_twin(connection: Connection, delivery: Delivery, now: datetime) -> None:
+    """The entity is in both systems now; and if it was just written, what its twin delivered there counts no longer."""
+    if delivery.twin is None:
+        return
+    _release_next(connection, delivery.twin, now)
+    if delivery.is_echo:
+        return
+    is_twin = (records.c.flow == delivery.twin.flow, records.c.source_id == delivery.twin.source_id)
+    # A row that was asked for before this write is older than it.
+    unseen = {"content_hash": "", "stored_at": now} if delivery.is_twin_polled else {}
+    connection.execute(update(records).where(*is_twin).values(delivered_hash=None, **unseen))
 
 
 def _is_held(claim: Claim) -> tuple[Any, ...]:
@@ -236,8 +285,13 @@ def _ended(claim: Claim, ending: Ending, current: RowMapping, now: datetime) -> 
     has_note = current["note_text"] or current["note_shown"]
     told = ending.told_instead if ending.told is None and has_note else ending.told
     if told is not None and is_newest:
-        values |= _note(told, current, now)
+        moves = any(values.get(name, current[name]) != current[name] for name in _PLACE)
+        values |= _note(told, current, now, is_due=moves and current["target_id"] is not None)
     return values
+
+
+_PLACE = ("target_id", "target_link")
+"""What a note tells besides its text."""
 
 
 def _stands(ending: Ending, current: RowMapping, now: datetime) -> dict[str, Any]:
@@ -264,17 +318,19 @@ def _delivered(claim: Claim, delivery: Delivery, now: datetime, *, is_newest: bo
         return {"target_id": target_id}
     return {
         "target_id": target_id,
+        **({"target_link": storable_text(delivery.link)} if delivery.link else {}),
+        **({"agreed": delivery.agreed} if delivery.agreed is not None else {}),
         # With a newer version or a resync about, the next attempt must not take this hash for a reason to do nothing.
         "delivered_hash": delivery.payload_hash if is_newest or delivery.is_final else None,
         "delivered_version": claim.version,
-        "delivered_at": now,
+        **({} if delivery.is_echo else {"delivered_at": now}),
     }
 
 
-def _note(told: str, current: RowMapping, now: datetime) -> dict[str, Any]:
+def _note(told: str, current: RowMapping, now: datetime, *, is_due: bool) -> dict[str, Any]:
     text = storable_text(told)
     # An older note that is being written just now will show after this moment, whatever was shown before.
-    is_shown = text == current["note_shown"] and current["note_lease_until"] is None
+    is_shown = text == current["note_shown"] and current["note_lease_until"] is None and not is_due
     return {"note_text": text, "note_due_at": None if is_shown else now, "note_attempts": 0}
 
 

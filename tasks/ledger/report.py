@@ -1,11 +1,11 @@
 """Questions people ask of the ledger: how the flows stand, what happened to a record."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from tasks.ledger import history
 from tasks.ledger.database import Ledger
@@ -125,6 +125,14 @@ _RECORD_COLUMNS = (
     *("flow", "source_id", "state", "version", "delivered_version", "delivered_at", "target_id"),
     *("cause", "detail", "attempts", "due_at", "note_text", "note_shown"),
 )
+
+
+def is_known(ledger: Ledger, id_: str, *, came_by: Collection[str], went_by: Collection[str]) -> bool:
+    """Whether a record of the flows `came_by` has this id in its source, or one of `went_by` in its target."""
+    came = and_(records.c.flow.in_(came_by), records.c.source_id == id_)
+    went = and_(records.c.flow.in_(went_by), records.c.target_id == id_)
+    with ledger.read() as connection:
+        return connection.execute(select(records.c.id).where(or_(came, went)).limit(1)).first() is not None
 
 
 def unfinished_soon(ledger: Ledger, name: str, *, within: timedelta) -> int:

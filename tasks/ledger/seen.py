@@ -20,6 +20,8 @@ class Event:
     """When it happened, aware; None if the source does not tell."""
     begins: datetime | None
     """When the entity began; aware."""
+    same_within: timedelta = timedelta()
+    """How long after an event another one of its mark is the same."""
     ripens_in: timedelta = timedelta()
     """How long it waits, from now on, for earlier ones that may come after it."""
 

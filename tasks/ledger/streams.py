@@ -36,7 +36,24 @@ def placed(connection: Connection, flow: str, rows: Sequence[Seen]) -> list[Seen
     """`rows` with each event's place in its stream; one whose source told no time is new if its mark is."""
     timeless = [row.event.stream for row in rows if row.event and row.event.position is None]
     latest = _latest(connection, flow, timeless) if timeless else {}
+    rows = [_as_told_before(connection, flow, row, row.event) if row.event else row for row in rows]
     return [_placed(row, row.event, latest) if row.event else row for row in rows]
+
+
+def _as_told_before(connection: Connection, flow: str, row: Seen, event: Event) -> Seen:
+    """The row at the place of the event that it repeats, if it repeats one."""
+    if not event.same_within or event.position is None:
+        return row
+    # Who was told that it is not delivered yet repeats it until it is.
+    is_same = or_(records.c.position >= event.position - event.same_within, records.c.state.in_(OPEN))
+    query = (
+        select(records.c.position)
+        .where(records.c.flow == flow, IS_EVENT, records.c.stream == event.stream, is_same)
+        .where(records.c.source_id.endswith(f"/{event.mark}", autoescape=True))
+        .order_by(records.c.position)
+    )
+    position = connection.execute(query.limit(1)).scalar()
+    return replace(row, event=replace(event, position=position)) if position else row
 
 
 def _placed(row: Seen, event: Event, latest: Mapping[str, "_Latest"]) -> Seen:

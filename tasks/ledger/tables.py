@@ -43,6 +43,7 @@ IS_IN_FLIGHT = text("state IN ('queued', 'running')")
 IS_SUSPECT = text("crashes > 1")
 IS_EVENT = text("stream IS NOT NULL")
 IS_ASLEEP = text("state IN ('rejected', 'waiting')")
+IS_IN_DOUBT = text("in_doubt_at IS NOT NULL")
 
 records = Table(
     "records",
@@ -77,9 +78,12 @@ records = Table(
     Column("in_doubt_at", UtcDateTime),
     # what the target has
     Column("target_id", String(128)),
-    Column("delivered_version", Integer),
+    Column("target_link", Text),
+    Column("delivered_version", Integer),  # null: none, or the target is to get it once more
     Column("delivered_hash", String(64)),
     Column("delivered_at", UtcDateTime),
+    # of a flow with a twin: what the source showed when both sides agreed last
+    Column("agreed", JSON),
     # whom it needs first
     Column("parent_flow", String(64)),
     Column("parent_id", String(128)),
@@ -104,6 +108,8 @@ for _name, _columns, _where in (
     ("records_suspect", ("flow", "due_at"), IS_SUSPECT),
     ("records_stream", ("flow", "stream", "position", "id"), IS_EVENT),
     ("records_note_due", ("flow", "note_due_at"), text("note_due_at IS NOT NULL")),
+    ("records_target", ("flow", "target_id"), text("target_id IS NOT NULL")),
+    ("records_in_doubt", ("flow",), IS_IN_DOUBT),
 ):
     Index(_name, *(records.c[c] for c in _columns), postgresql_where=_where, sqlite_where=_where)
 
@@ -143,3 +149,36 @@ history = Table(
 )
 Index("history_of_record", history.c.record_id, history.c.id)
 Index("history_by_age", history.c.at)
+
+# Secrets, and whose turn it is to renew one (tasks/ledger/vault.py). A row without a value is a turn only.
+vault = Table(
+    "vault",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("value", Text),
+    Column("changed_at", UtcDateTime),
+    Column("holder", String(64)),
+    Column("held_until", UtcDateTime),
+)
+
+# Packages of handlers for 1C: versions are only ever added, and none is given twice.
+handler_packages = Table(
+    "handler_packages",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=True),
+    Column("connection", String(64), nullable=False),
+    Column("handlers", JSON, nullable=False),
+    Column("published_by", String(64), nullable=False),
+    Column("published_at", UtcDateTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# Which fields of an entity a 1C base wants to be told.
+field_maps = Table(
+    "field_maps",
+    metadata,
+    Column("connection", String(64), primary_key=True),
+    Column("entity", String(32), primary_key=True),
+    Column("fields", JSON, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+)

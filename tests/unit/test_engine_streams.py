@@ -41,7 +41,10 @@ class HistoryTarget:
         self.rows.append(payload)
         return payload["key"]
 
-    def update(self, key, payload):
+    def match(self, payload):
+        return None
+
+    def update(self, id_, payload):
         return self.create(payload)
 
 
