@@ -113,19 +113,19 @@ def _reaper(_pid: int) -> _Reaper:
     return _Reaper()
 
 
-class _Watched(HTTPConnection):
+class Watched(HTTPConnection):
     """A connection that shows its socket to the watch of the thread that uses it."""
 
     def _new_conn(self) -> socket.socket:
         sock = super()._new_conn()
-        watch = _watch()
+        watch = current_watch()
         watch.hold(sock)
         # While TLS is being agreed the socket changes hands, but a handshake heeds this timeout as a whole.
         sock.settimeout(min(sock.gettimeout() or watch.left(), watch.left()))
         return sock
 
     def connect(self) -> None:
-        watch = _watch()
+        watch = current_watch()
         try:
             super().connect()
         finally:
@@ -136,7 +136,7 @@ class _Watched(HTTPConnection):
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
-        watch = _watch()
+        watch = current_watch()
         watch.hold(self.sock)
         # A process that was frozen may come here before the reaper does.
         if watch.is_expired or watch.ends <= time.monotonic():
@@ -145,21 +145,22 @@ class _Watched(HTTPConnection):
         super().send(data)
 
 
-def _watch() -> Watch:
+def current_watch() -> Watch:
+    """The watch of the `with` block that this thread is in."""
     watch: Watch = _this_thread.watch
     return watch
 
 
-class _WatchedTls(_Watched, HTTPSConnection):
-    pass
+class WatchedTls(Watched, HTTPSConnection):
+    """The same over TLS."""
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Watched
+    ConnectionCls = Watched
 
 
 class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _WatchedTls
+    ConnectionCls = WatchedTls
 
 
 class _Adapter(HTTPAdapter):

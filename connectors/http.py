@@ -205,9 +205,12 @@ class Http:
         """The thread's own; a forked process must not share a socket with its parent."""
         mine = self._threads
         if getattr(mine, "pid", None) != os.getpid():
-            mine.session, mine.pid = watched_session(), os.getpid()
+            mine.session, mine.pid = self._new_session(), os.getpid()
         session: requests.Session = mine.session
         return session
+
+    def _new_session(self) -> requests.Session:
+        return watched_session()
 
     def _failure(self, error: BaseException, call: _Call, watch: Watch) -> Exception:
         causes = list(_chain(error))

@@ -14,14 +14,18 @@ from connectors.answer import Answer, Garbage
 from connectors.breaker import Breaker
 from connectors.errors import Refused
 from connectors.http import LARGEST_BODY, Http
-from connectors.onec_odata_errors import error_of, is_trouble, parsed, trouble_of
-from connectors.onec_odata_slots import Sessions, Slots
+from connectors.onec_odata_errors import error_of, is_trouble
+from connectors.onec_odata_sessions import Sessions
+from connectors.onec_slots import Slots
+from connectors.onec_texts import parsed, trouble_of
 
 if TYPE_CHECKING:
     from redis import Redis
 
     from connectors.onec_odata_config import OneCConfig
 
+RECORDS_PER_SLOT = 500
+"""A base is only read, and read by the page: records do not wait for it."""
 LARGEST_METADATA = 64 * 1024 * 1024
 RAW_IN_PATH = "()'=,"
 RAW_IN_QUERY = "()'=,/:$*"
@@ -84,7 +88,9 @@ class Base:
         self._config = config
         self._clock = clock
         lease = config.deadline.total_seconds() + 20
-        self._slots = Slots(redis, config.account, most=config.concurrency, lease=lease, sleep=sleep)
+        self._slots = Slots(
+            redis, config.account, most=config.concurrency, lease=lease, each=RECORDS_PER_SLOT, sleep=sleep
+        )
         self._sessions = Sessions()
         self._names = _shown_names(config)
         self.http = Http(

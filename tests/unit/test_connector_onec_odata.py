@@ -22,7 +22,7 @@ from connectors.onec_odata_config import ContactNames, InterestNames, OneCConfig
 from connectors.onec_odata_errors import Gone
 from connectors.onec_odata_interest import moment, number
 from connectors.onec_odata_metadata import Unreadable, catalogue_of
-from connectors.onec_odata_slots import Slots
+from connectors.onec_slots import Slots
 
 HOST = "https://1c.example"
 URL = f"{HOST}/база crm"
@@ -781,7 +781,7 @@ def test_sessions_can_be_left_alone(base, connect):
 
 
 def slots(redis, clock, **changes):
-    return Slots(redis, "onec:1c.example/base", **{"most": 2, "lease": 60.0, "sleep": clock.shift} | changes)
+    return Slots(redis, "onec:1c.example/base", **{"most": 2, "lease": 60.0, "each": 1, "sleep": clock.shift} | changes)
 
 
 def in_thread(call):

@@ -1,11 +1,9 @@
-"""How many calls a 1C base serves at a time, by all workers together: leases in Redis; and the sessions of a process.
+"""How many calls a 1C base serves at a time, by all workers together: leases in Redis.
 
 A base has no rate limit, but each call holds a session, maybe a client licence (facts/onec.md A6). Without Redis nobody
 may call, as with any budget; the clock is the Redis server's.
 """
 
-import math
-import os
 import secrets
 import threading
 import time
@@ -22,10 +20,6 @@ if TYPE_CHECKING:
 
 PAUSE = 0.1
 """Seconds between two looks for a free slot."""
-WITHOUT_SESSIONS = 600.0
-"""Seconds for which a base that starts no session is called without one."""
-HEADROOM = 1000
-"""A base is only read, and read by the page: records do not wait for it."""
 
 # The slots are a sorted set of holders by the end of their lease (ms). Answers {is it yours, how many are held}.
 # A lease that ends later than a new one would can only come from a clock set back: it counts as over.
@@ -46,7 +40,8 @@ return {1, held + 1}
 class Slots:
     """The calls of one base under way. `reserve` takes the calling thread's slot, `release` gives it back.
 
-    `lease` in seconds must outlast a call with all its repeats: it frees the slot of a process that died.
+    `lease` in seconds must outlast a call with all its repeats: it frees the slot of a process that died. `each` is
+    how many records a slot is thought to serve within a few seconds.
     """
 
     def __init__(
@@ -56,9 +51,11 @@ class Slots:
         *,
         most: int,
         lease: float,
+        each: int,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.account, self.most = account, most
+        self._each = each
         self._redis = redis
         self._key = f"parom:slots:{account}"
         self._script = redis.register_script(_TAKE)
@@ -97,8 +94,7 @@ class Slots:
 
     def headroom(self) -> int:
         """As `Pacing`."""
-        self._ask("")
-        return HEADROOM
+        return max(0, self._each * self.most - int(self._ask("")[1]))
 
     def _ask(self, holder: str) -> Any:
         try:
@@ -106,36 +102,3 @@ class Slots:
         except RedisError as error:
             reason = f"{self.account}: nobody may call, Redis answers {type(error).__name__}"
             raise Throttled(reason, wait=WAIT_WITHOUT_REDIS) from error
-
-
-class Sessions:
-    """The idle 1C sessions of this process, at most as many as it had calls under way; the last used is taken first."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._idle: list[str] = []
-        self._pid = os.getpid()
-        self._starts_again = -math.inf
-
-    def may_start(self, now: float) -> bool:
-        """Whether the base, as far as is known, lets sessions be kept."""
-        return now >= self._starts_again
-
-    def cannot_start(self, now: float) -> None:
-        self._starts_again = now + WITHOUT_SESSIONS
-
-    def take(self) -> str | None:
-        """The cookie of an idle session, which is the caller's until it is given back."""
-        with self._lock:
-            self._forget_the_parents()
-            return self._idle.pop() if self._idle else None
-
-    def give(self, cookie: str) -> None:
-        with self._lock:
-            self._forget_the_parents()
-            self._idle.append(cookie)
-
-    def _forget_the_parents(self) -> None:
-        """A session serves one call at a time, so a forked process must not share its parent's."""
-        if self._pid != os.getpid():
-            self._idle, self._pid = [], os.getpid()
