@@ -9,7 +9,7 @@ from pathlib import Path
 from sandbox.admin import Admin
 from sandbox.world import Sandbox, World
 
-LISTENERS = ("admin", "bitrix24", "bitrix24_tls", "otmechalka", "comagic", "onec")
+LISTENERS = ("admin", "bitrix24", "bitrix24_tls", "otmechalka", "comagic", "onec", "onec_handlers", "amocrm")
 STOPPING = {signal.SIGTERM, signal.SIGINT}
 
 

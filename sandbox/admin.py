@@ -3,16 +3,19 @@
 import dataclasses
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sandbox import seed, seed_deals, seed_interests
+from sandbox import seed, seed_deals, seed_handlers, seed_interests
+from sandbox.amocrm import desk as amocrm_desk
 from sandbox.bitrix24.hands import Hands
 from sandbox.onec.hands import Hands as OneCHands
 from sandbox.onec.push import pushed
+from sandbox.onec_handlers import desk
 from sandbox.system import System
 from sandbox.wire import Request, Response, json_response
 from sandbox.world import World
@@ -82,7 +85,9 @@ def _seed(asked: Asked) -> Any:
     answer = {"contacts": count, "by_kind": seed.by_kind(seeded)}
     if "deals" in asked.given:
         answer |= _seed_deals(asked, number)
-    return answer | _seed_interests(asked, number) if "interests" in asked.given else answer
+    if "interests" in asked.given:
+        answer |= _seed_interests(asked, number)
+    return answer | _seed_handlers(asked, number) if "counterparties" in asked.given else answer
 
 
 def _seed_deals(asked: Asked, number: int) -> dict[str, Any]:
@@ -104,12 +109,24 @@ def _seed_interests(asked: Asked, number: int) -> dict[str, Any]:
     return {"interests": count, "interests_by_kind": seed.by_kind(seeded)}
 
 
+def _seed_handlers(asked: Asked, number: int) -> dict[str, Any]:
+    """`counterparties`, with `orders` of these and `order_events` of those."""
+    counts = {name: int(asked.given.get(name, 0)) for name in ("counterparties", "orders", "order_events")}
+    kinds = seed_handlers.enter(asked.world.onec_handlers, **counts, seed=number)
+    asked.world.counterparty_kinds |= kinds
+    return counts | {"counterparties_by_kind": dict(Counter(kinds.values()))}
+
+
 def _kinds(asked: Asked) -> Any:
     return {"kinds": asked.world.kinds, "deal_kinds": asked.world.deal_kinds}
 
 
 def _interest_kinds(asked: Asked) -> Any:
     return {"kinds": asked.world.interest_kinds}
+
+
+def _counterparty_kinds(asked: Asked) -> Any:
+    return {"kinds": asked.world.counterparty_kinds}
 
 
 def _merge(asked: Asked) -> Any:
@@ -232,6 +249,14 @@ def _push(asked: Asked) -> Any:
     return pushed(items, **given)
 
 
+def _at_amocrm(act: amocrm_desk.Act) -> Callable[[Asked], Any]:
+    return lambda asked: act(asked.world.amocrm, asked.parts, asked.given)
+
+
+def _at_desk(act: desk.Act) -> Callable[[Asked], Any]:
+    return lambda asked: act(asked.world.onec_handlers, asked.parts, asked.given)
+
+
 ROUTES: list[tuple[str, re.Pattern[str], Callable[[Asked], Any]]] = [
     (http_method, re.compile(pattern), act)
     for http_method, pattern, act in (
@@ -240,6 +265,7 @@ ROUTES: list[tuple[str, re.Pattern[str], Callable[[Asked], Any]]] = [
         ("POST", r"/seed", _seed),
         ("GET", r"/seed", _kinds),
         ("GET", r"/seed/interests", _interest_kinds),
+        ("GET", r"/seed/counterparties", _counterparty_kinds),
         ("POST", r"/bitrix24/(contacts|companies|deals)", _create),
         ("POST", r"/bitrix24/(contacts|companies|deals)/(\d+)", _edit),
         ("DELETE", r"/bitrix24/(contacts|companies|deals)/(\d+)", _delete),
@@ -254,6 +280,8 @@ ROUTES: list[tuple[str, re.Pattern[str], Callable[[Asked], Any]]] = [
         ("POST", r"/onec/interests/([0-9a-f-]{36})", _edit_interest),
         ("POST", r"/onec/interests/([0-9a-f-]{36})/delete", _delete_interest),
         ("POST", r"/onec/push", _push),
+        *((http_method, pattern, _at_desk(act)) for http_method, pattern, act in desk.ROUTES),
+        *((http_method, pattern, _at_amocrm(act)) for http_method, pattern, act in amocrm_desk.ROUTES),
         ("GET", r"/store/(\w+)/(\w+)", _store),
         ("GET", r"/journal", _journal),
         ("GET", r"/journal/summary", _journal_summary),

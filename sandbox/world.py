@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from sandbox import delivery
+from sandbox.amocrm.account import AmoCrm
 from sandbox.bitrix24.portal import OWNER, Portal
 from sandbox.chronicle import Chronicle
 from sandbox.clock import Clock
@@ -14,6 +15,8 @@ from sandbox.faults import Faults
 from sandbox.journal import Journal
 from sandbox.onec.addressing import BASE
 from sandbox.onec.base import OneC
+from sandbox.onec_handlers.base import OneCHandlers
+from sandbox.onec_handlers.reference import PATH as HANDLERS_PATH
 from sandbox.otmechalka.school import School
 from sandbox.server import Answer, Front, Listener, guarded
 from sandbox.system import System
@@ -32,20 +35,26 @@ class World:
     kinds: dict[str, str] = field(default_factory=dict)
     deal_kinds: dict[str, str] = field(default_factory=dict)
     interest_kinds: dict[str, str] = field(default_factory=dict)
+    counterparty_kinds: dict[str, str] = field(default_factory=dict)
     portal: Portal = field(init=False)
     school: School = field(init=False)
     account: Account = field(init=False)
     onec: OneC = field(init=False)
+    onec_handlers: OneCHandlers = field(init=False)
+    amocrm: AmoCrm = field(init=False)
 
     def __post_init__(self) -> None:
         self.portal = Portal(self.clock, self.chronicle)
         self.school = School(self.clock, self.chronicle)
         self.account = Account(self.clock, self.chronicle)
         self.onec = OneC(self.clock, self.chronicle)
+        self.onec_handlers = OneCHandlers(self.clock, self.chronicle)
+        self.amocrm = AmoCrm(self.clock, self.chronicle)
 
     @property
     def systems(self) -> dict[str, System]:
-        return {system.name: system for system in (self.portal, self.school, self.account, self.onec)}
+        systems = (self.portal, self.school, self.account, self.onec, self.onec_handlers, self.amocrm)
+        return {system.name: system for system in systems}
 
     def reset(self) -> None:
         self.clock.reset()
@@ -53,6 +62,7 @@ class World:
         self.kinds.clear()
         self.deal_kinds.clear()
         self.interest_kinds.clear()
+        self.counterparty_kinds.clear()
         for system in self.systems.values():
             system.reset()
         self.journal.reset()
@@ -74,6 +84,7 @@ class Sandbox:
         answers: dict[str, Callable[[Request], Answer]] = {name: front.answer for name, front in fronts.items()}
         answers["admin"] = lambda request: (guarded(admin, request), delivery.whole)
         self._listeners = {name: Listener(ports.get(name, 0), answer) for name, answer in answers.items()}
+        world.onec_handlers.web_address = self._listeners["onec_handlers"].url + HANDLERS_PATH
         self.without_tls = ""
         self._certificate = self._certified()
         if self._certificate:
@@ -96,6 +107,8 @@ class Sandbox:
         urls["comagic_token"] = self.world.account.switches.token
         urls["onec"] += BASE
         urls["onec_login"], urls["onec_password"] = self.world.onec.switches.login, self.world.onec.switches.password
+        urls |= self.world.onec_handlers.addresses()
+        urls |= self.world.amocrm.addresses()
         ca = {"ca": str(self._certificate.path)} if self._certificate else {}
         return {**urls, **ca, "otmechalka_token": self.world.school.switches.token}
 
@@ -107,6 +120,7 @@ class Sandbox:
         for listener in self._listeners.values():
             listener.stop()
         self.world.portal.stop()
+        self.world.amocrm.stop()
         if self._certificate:
             self._certificate.close()
 
