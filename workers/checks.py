@@ -67,8 +67,10 @@ class Checks:
         parts = {kind: declared.options for kind, declared in self._kinds.items()}
         kind = self._kinds.get(str(table.get("kind")))
         common = flow_keys(kind) if kind else FlowKeys
-        keys, options = self._section(at, table, common, choice="kind", parts=parts)
+        shared = self._shared(table, kind) if kind else {}
+        keys, options = self._section(at, {**shared, **table}, common, choice="kind", parts=parts)
         if kind:
+            self._note(_shared_faults(table, shared, kind), *at)
             self._note(self._role_faults(table, kind), *at)
             self._note(self._parent_faults(table, kind), *at)
             if kind.status_types:
@@ -104,16 +106,31 @@ class Checks:
             elif found != system and str(found) in self._systems:
                 yield Fault((role,), f"must be a connection of {system}, and this one is of {found}")
 
+    def _shared(self, table: Mapping[str, Any], kind: FlowKind) -> dict[str, Any]:
+        """By option: what the source's connection says of it, for then nobody need say it twice."""
+        connection = self._connections.get(str(table.get("source")), {})
+        config = self._systems.get(str(connection.get("system")))
+        if not kind.shared or config is None or connection["system"] != kind.source_system:
+            return {}
+        meant = {each.name: each.default for each in fields(config)} | connection
+        return {option: meant[key] for option, key in kind.shared if isinstance(meant[key], str) and meant[key]}
+
     def _parent_faults(self, table: Mapping[str, Any], kind: FlowKind) -> Iterator[Fault]:
-        if kind.parent is None:
-            return
-        name = str(table.get("parent"))
-        parent = self._flows.get(name, {})
-        if parent.get("kind") != kind.parent.kind or parent.get("enabled") is False:
-            yield Fault(("parent",), f"names no enabled flow of kind {kind.parent.kind}", suggestion(name, self._flows))
+        key, given = ("parents", table.get("parents")) if "parents" in table else ("parent", [table.get("parent")])
+        names = [str(name) for name in given] if isinstance(given, list) else []
+        for needed in kind.parents:
+            found = [name for name in names if self._is_running(name, needed.kind)]
+            if not found:
+                near = suggestion(", ".join(names), self._flows)
+                yield Fault((key,), f"names no enabled flow of kind {needed.kind}", near)
         for side in ("source", "target"):
-            if parent.get(side, table.get(side)) != table.get(side):
-                yield Fault(("parent",), f"names a flow with another {side}", "children live where their parents live")
+            others = [self._flows.get(name, {}).get(side, table.get(side)) for name in names]
+            if any(other != table.get(side) for other in others):
+                yield Fault((key,), f"names a flow with another {side}", "children live where their parents live")
+
+    def _is_running(self, name: str, kind: str) -> bool:
+        flow = self._flows.get(name, {})
+        return flow.get("kind") == kind and flow.get("enabled") is not False
 
     def _note(self, faults: Iterable[Fault], *at: str) -> None:
         """A later check often stumbles over what an earlier one has named already: such echoes are dropped."""
@@ -126,6 +143,12 @@ def _tables(document: Mapping[str, Any], section: str) -> dict[str, dict[str, An
     tables = document.get(section)
     items = tables.items() if isinstance(tables, dict) else ()
     return {name: table for name, table in items if isinstance(table, dict)}
+
+
+def _shared_faults(table: Mapping[str, Any], shared: Mapping[str, Any], kind: FlowKind) -> Iterator[Fault]:
+    for option, key in kind.shared:
+        if option in shared and table.get(option, shared[option]) != shared[option]:
+            yield Fault((option,), f"is not {key} of the source", "leave it out: the connection says it")
 
 
 def _status_faults(table: Mapping[str, Any], mapped: Iterable[str]) -> Iterator[Fault]:

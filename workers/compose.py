@@ -3,20 +3,25 @@
 import os
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
+from functools import partial
 from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from connectors.amocrm import AmoCrm
+from connectors.amocrm_config import AmoCrmConfig
 from connectors.base import Connector
 from connectors.bitrix24 import Bitrix24
 from connectors.bitrix24_config import Bitrix24Config
 from connectors.comagic import CoMagic
 from connectors.comagic_config import CoMagicConfig
+from connectors.onec_handlers import OneCHandlers
+from connectors.onec_handlers_config import OneCHandlersConfig
 from connectors.onec_odata import OneC
 from connectors.onec_odata_config import OneCConfig
 from connectors.otmechalka import Otmechalka
@@ -24,10 +29,11 @@ from connectors.otmechalka_config import OtmechalkaConfig
 from tasks.flow import Flow
 from tasks.flows import KINDS
 from tasks.idempotency import IdempotencyKeys
-from tasks.ledger import Ledger, cursors, migrate
+from tasks.ledger import Ledger, cursors, field_maps, migrate
+from tasks.ledger.vault import LedgerVault
 from tasks.runtime import Counter, Publisher, Runtime
 from workers.embedded import running_url
-from workers.settings import FlowSettings, Settings, load
+from workers.settings import ConnectionSettings, FlowSettings, Settings, load
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,18 @@ class System:
     """How an outside system is configured and connected."""
 
     config: type
-    connect: Callable[[Any, Redis], Connector]
+    connect: Callable[..., Connector]
+    """Takes the configuration, Redis, and by name what `more` gives."""
+    more: Callable[[str, Ledger], Mapping[str, Any]] = lambda _name, _ledger: {}
+
+
+def vault_of(ledger: Ledger) -> LedgerVault:
+    """Opened by `PAROM_SECRET_KEY`, which is missed only when there is something to keep or to read."""
+    return LedgerVault(ledger, os.environ.get("PAROM_SECRET_KEY"))
+
+
+def _kept_fields(name: str, ledger: Ledger) -> Mapping[str, Any]:
+    return {"vault": vault_of(ledger), "field_map": partial(field_maps.wanted, ledger, name)}
 
 
 SYSTEMS: Mapping[str, System] = {
@@ -43,6 +60,8 @@ SYSTEMS: Mapping[str, System] = {
     "otmechalka": System(OtmechalkaConfig, Otmechalka),
     "onec": System(OneCConfig, OneC),
     "comagic": System(CoMagicConfig, CoMagic),
+    "amocrm": System(AmoCrmConfig, AmoCrm, more=lambda _, ledger: {"vault": vault_of(ledger)}),
+    "onec_handlers": System(OneCHandlersConfig, OneCHandlers, more=_kept_fields),
 }
 
 
@@ -71,7 +90,7 @@ def build_runtime(settings: Settings, redis: Redis, publisher: Publisher) -> Run
     """A runtime over a migrated ledger. Raises NotMigrated."""
     ledger = Ledger(settings.database_url)
     migrate.require_current(ledger)
-    flows = build_flows(settings, redis)
+    flows = build_flows(settings, redis, ledger)
     cursors.register(ledger, [(flow.name, flow.starts_at) for flow in flows.values()])
     return Runtime(
         ledger=ledger,
@@ -92,17 +111,26 @@ def connect_redis(url: str) -> Redis:
     return Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 1))
 
 
-def build_flows(settings: Settings, redis: Redis) -> dict[str, Flow]:
+def build_flows(settings: Settings, redis: Redis, ledger: Ledger | None = None) -> dict[str, Flow]:
     """Every enabled flow of the settings, over one connector per connection."""
+    ledger = ledger or Ledger(settings.database_url)
     connectors = {
-        name: SYSTEMS[connection.system].connect(connection.config, redis)
+        name: _connected(SYSTEMS[connection.system], connection, redis, ledger)
         for name, connection in settings.connections.items()
     }
-    return {flow.name: _build_flow(flow, settings, connectors) for flow in settings.flows.values() if flow.enabled}
+    running = [flow for flow in settings.flows.values() if flow.enabled]
+    return {flow.name: _build_flow(flow, settings, connectors, running) for flow in running}
 
 
-def _build_flow(flow: FlowSettings, settings: Settings, connectors: Mapping[str, Connector]) -> Flow:
+def _connected(system: System, connection: ConnectionSettings, redis: Redis, ledger: Ledger) -> Connector:
+    return system.connect(connection.config, redis, **system.more(connection.name, ledger))
+
+
+def _build_flow(
+    flow: FlowSettings, settings: Settings, connectors: Mapping[str, Connector], running: Sequence[FlowSettings]
+) -> Flow:
     kind = KINDS[flow.kind]
+    parents = [flow.parent] if flow.parent else flow.parents
     return Flow(
         name=flow.name,
         kind=kind,
@@ -119,7 +147,13 @@ def _build_flow(flow: FlowSettings, settings: Settings, connectors: Mapping[str,
         success_note=flow.success_note,
         skipped_note=flow.skipped_note,
         window=flow.window,
-        parent_flow=flow.parent,
+        parent_flows={settings.flows[name].kind: name for name in parents},
+        twin_flow=next((other.name for other in running if _are_twins(flow, other)), None),
         brings_parents=flow.brings_parents,
         demands=kind.demands(flow.options),
     )
+
+
+def _are_twins(flow: FlowSettings, other: FlowSettings) -> bool:
+    twin = KINDS[flow.kind].twin
+    return twin is not None and (other.kind, other.source, other.target) == (twin.kind, flow.target, flow.source)

@@ -60,9 +60,9 @@ def render(systems: Mapping[str, type], kinds: Mapping[str, FlowKind]) -> str:
         lines += _table(path, [*_entries(ConnectionKeys, path, system=name), *_entries(config, path)])
     for name, kind in kinds.items():
         path = ("flows", kind.instance)
-        ends = {"kind": name, "source": kind.source_system, "target": kind.target_system}
-        if kind.parent:
-            ends["parent"] = kinds[kind.parent.kind].instance
+        ends: dict[str, Any] = {"kind": name, "source": kind.source_system, "target": kind.target_system}
+        parents = tuple(kinds[parent.kind].instance for parent in kind.parents)
+        ends |= {"parent": parents[0]} if len(parents) == 1 else {"parents": parents}
         lines += _table(path, [*_entries(flow_keys(kind), path, **ends), *_entries(kind.options, path)])
     return "\n".join(lines)
 

@@ -34,6 +34,12 @@ class Basics:
     threads: int = field(default=200, metadata=about("records at a time in one worker; waiting is cheap", min=1))
     lease: timedelta = field(default=15 * SECOND, metadata=about("how long a record waits for a worker that died"))
     history_days: int = field(default=90, metadata=about("days for which attempts are remembered", min=1))
+    api_token: Secret | None = field(
+        default=None,
+        metadata=about(
+            "what operators' programs show at /api/; without it nobody may ask there", example="${PAROM_API_TOKEN}"
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +88,14 @@ class ChildKeys:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChildrenKeys:
+    """Of a kind whose records need those of several other flows first."""
+
+    parents: tuple[str, ...] = field(metadata=about("the flows that bring what these records need first"))
+    brings_parents: bool = field(default=True, metadata=about("fetch a parent that is older than its flow's since"))
+
+
+@dataclass(frozen=True, kw_only=True)
 class InboxKeys:
     """Of a kind whose source can also send us what changed."""
 
@@ -97,6 +111,11 @@ class InboxKeys:
 @cache
 def flow_keys(kind: FlowKind) -> type[FlowKeys]:
     """The keys that every flow of the kind has."""
-    wanted = ((InboxKeys, kind.is_pushed), (ChildKeys, kind.parent), (NoteKeys, kind.status_types))
+    wanted = (
+        (InboxKeys, kind.is_pushed),
+        (ChildKeys, len(kind.parents) == 1),
+        (ChildrenKeys, len(kind.parents) > 1),
+        (NoteKeys, kind.status_types),
+    )
     bases = (*(keys for keys, is_wanted in wanted if is_wanted), FlowKeys)
     return make_dataclass("FlowKeys", (), bases=bases, frozen=True, kw_only=True)

@@ -37,6 +37,7 @@ class FlowSettings(FlowKeys):
     success_note: str = ""
     skipped_note: str = ""
     parent: str | None = None
+    parents: tuple[str, ...] = ()
     brings_parents: bool = True
     inbox_token: Secret | None = None
     inbox_patience: timedelta = timedelta()

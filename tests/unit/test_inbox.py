@@ -41,7 +41,7 @@ def runtime(ledger, redis):
     stages = {"new": onec_to_comagic.Stage("NEW"), "won": onec_to_comagic.Stage("WON", closes=True)}
     deal = onec_to_comagic.OneCInterestToCoMagicDeal(onec_to_comagic.DealOptions(funnel="123", stages=stages))
     people = siblings.flow_of("people", contact, source, target, kind=ONEC_INTERESTS_TO_COMAGIC_CONTACTS)
-    more = {"kind": ONEC_INTERESTS_TO_COMAGIC_DEALS, "parent_flow": "people"}
+    more = {"kind": ONEC_INTERESTS_TO_COMAGIC_DEALS, "parent_flows": {"onec-interests-to-comagic-contacts": "people"}}
     interests = siblings.flow_of("interests", deal, source, target, **more)
     return siblings.runtime_of(ledger, redis, {"people": people, "interests": interests})
 

@@ -40,6 +40,8 @@ LITERAL_SECRET = 'a secret must not stand in this file (write exactly "${NAME}" 
 @dataclass(frozen=True)
 class PortalConfig:
     webhook_url: Secret
+    id_field: str = "ID"
+    tax_field: str = ""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if not self.webhook_url.startswith("https://"):
@@ -77,13 +79,21 @@ class PupilOptions:
 
 
 @dataclass(frozen=True)
+class GuestOptions(PupilOptions):
+    id_field: str = "ID"
+    parent_id_field: str = "ID"
+    tax_field: str = field(kw_only=True)
+
+
+@dataclass(frozen=True)
 class Kind:
     options: type
     source_system: str
     target_system: str
-    parent: Parent | None = None
+    parents: tuple[Parent, ...] = ()
     status_types: tuple[str, ...] = ("string",)
     is_pushed: bool = False
+    shared: tuple[tuple[str, str], ...] = ()
 
     def reads(self, options: PupilOptions) -> tuple[str, ...]:
         return (options.fields.name, options.fields.phone)
@@ -92,7 +102,13 @@ class Kind:
 SYSTEMS = {"portal": PortalConfig, "school": SchoolConfig}
 KINDS = {
     "pupils": Kind(PupilOptions, "portal", "school"),
-    "sales": Kind(PupilOptions, "portal", "school", Parent("pupils", "client", "контакт")),
+    "sales": Kind(PupilOptions, "portal", "school", (Parent("pupils", "client", "контакт"),)),
+    "guests": Kind(
+        GuestOptions,
+        "portal",
+        "school",
+        shared=(("id_field", "id_field"), ("parent_id_field", "id_field"), ("tax_field", "tax_field")),
+    ),
 }
 
 
@@ -293,7 +309,7 @@ status_field = 5
         f"{path}:21: flows.others.source: is required (the connection that is read)",
         f"{path}:21: flows.others.target: is required (the connection that is written to)",
         f"{path}:21: flows.others.since: is required (what was created earlier is left alone)",
-        f"{path}:22: flows.others.kind: is not a known kind (known: pupils, sales)",
+        f"{path}:22: flows.others.kind: is not a known kind (known: guests, pupils, sales)",
     ]
 
 
@@ -487,3 +503,31 @@ def test_windows_that_leave_no_thread_for_polls_are_refused(settings):
     with pytest.raises(SettingsError, match=r"threads: are fewer than all windows together .* need \(56\)"):
         settings("threads = 40\n" + FILE)
     assert settings("threads = 40\n" + FILE + "window = 32\n").threads == 40
+
+
+# What a connection says already.
+
+GUESTS = FILE.replace('kind = "pupils"', 'kind = "guests"')
+CUSTOM = GUESTS.replace('"${CRM_URL}"', '"${CRM_URL}"\nid_field = "KEY"\ntax_field = "TAX"')
+
+
+def test_what_the_sources_connection_says_need_not_be_said_twice(settings):
+    options = settings(CUSTOM).flows["students"].options
+    assert (options.id_field, options.parent_id_field, options.tax_field) == ("KEY", "KEY", "TAX")
+    again = settings(f'{CUSTOM}id_field = "KEY"\ntax_field = "TAX"\n')
+    assert again.flows["students"].options == options
+
+
+@pytest.mark.parametrize(
+    "text", [CUSTOM + 'id_field = "ID"\n', GUESTS + 'tax_field = "TAX"\nparent_id_field = "KEY"\n']
+)
+def test_what_contradicts_the_sources_connection_is_named(problems, text):
+    (problem,) = problems(text)
+    assert problem.message == "is not id_field of the source"
+
+
+def test_what_the_sources_connection_leaves_open_a_flow_says(settings, problems):
+    assert settings(f'{GUESTS}tax_field = "TAX"\n').flows["students"].options.tax_field == "TAX"
+    assert [(problem.key, problem.message) for problem in problems(GUESTS)] == [
+        ("flows.students.tax_field", "is required")
+    ]

@@ -18,7 +18,10 @@ MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "r
 
 @click.command()
 def check() -> None:
-    """Compare parom.toml with the live systems; changes nothing. Exit code 1 if anything would not work."""
+    """Compare parom.toml with the live systems. Exit code 1 if anything would not work.
+
+    Makes Parom's own fields in amoCRM and CoMagic where they are missing; changes nothing else.
+    """
     findings = [("parom", finding) for finding in _own()]
     with borrowed_redis() as redis:
         for flow in compose.build_flows(settings(), redis).values():

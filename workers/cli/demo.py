@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import sys
 import time
 from collections import Counter
@@ -15,18 +16,23 @@ import click
 import requests
 from rich.console import Console
 
+from tasks.ledger import Ledger
+from tasks.ledger import migrate as migrations
 from workers.app import app, runtime, settings
+from workers.cli import demo_trade
 from workers.cli.borrowed import borrowed_redis
 from workers.cli.failures import WorkFailed
 from workers.cli.progress import shown_progress, summary
 from workers.cli.up import running
 from workers.cli.verify import Verdict, verify
+from workers.cli.verify_both import disagreements
 from workers.compose import build_flows
 from workers.drain import drain
 from workers.processes import ProcessTree
 
 CONFIG = """\
 timezone = "Europe/Moscow"
+threads = 320
 
 [connections.crm]
 system = "bitrix24"
@@ -117,6 +123,7 @@ SECRETS = {
     "token": "otmechalka_token",
     "password": "onec_password",
     "comagic_token": "comagic_token",
+    **demo_trade.SECRETS,
 }
 """Files beside parom.toml, and whose address or secret the sandbox puts there."""
 READY_SECONDS = 15
@@ -140,13 +147,17 @@ def demo(contacts: int, folder: Path, *, stay: bool | None) -> None:
         _configure(folder, sandbox)
         deals, interests = contacts // 2, contacts * 3 // 5
         sandbox.post("/seed", contacts=contacts, deals=deals, interests=interests)
-        _prepare_comagic()
+        trade = demo_trade.enter(sandbox, contacts)
+        _prepare()
         console.print(
             f"[bold]Parom demo.[/] {contacts} invented contacts and {deals} deals in a sandbox Bitrix24, {interests} "
-            "Interests in a sandbox 1C, nothing in otmechalka and CoMagic yet."
+            f"Interests in a sandbox 1C, {trade}, some people in amoCRM; nothing in otmechalka and CoMagic yet."
         )
-        with running(log_folder=settings().var / "log") as mend:
-            is_right = _carry(console, sandbox, mend)
+        listen = f"127.0.0.1:{_free_port()}"
+        with running(log_folder=settings().var / "log", listen=listen) as mend:
+            if not demo_trade.await_web(f"http://{listen}"):
+                raise WorkFailed(f"the web process does not answer; see {settings().var / 'log'}")
+            is_right = _carry(console, sandbox, mend, web=f"http://{listen}")
             if sys.stdout.isatty() if stay is None else stay:
                 _stay(console, sandbox, folder)
     finally:
@@ -197,7 +208,9 @@ def _open_sandbox(tree: ProcessTree, folder: Path) -> Sandbox:
 
 def _configure(folder: Path, sandbox: Sandbox) -> None:
     more = {"status_field": STATUS_FIELD, "branchoffices": BRANCHOFFICES, "stages": STAGES}
-    (folder / "parom.toml").write_text(CONFIG.format(**sandbox.addresses, **more), encoding="utf-8")
+    config = (CONFIG + demo_trade.TABLES).format(**sandbox.addresses, **more)
+    (folder / "parom.toml").write_text(config, encoding="utf-8")
+    (folder / "trade_token").write_text(demo_trade.TOKEN)
     for name, secret in SECRETS.items():
         (folder / name).write_text(sandbox.addresses[secret])
     for name in ("PAROM_DATABASE_URL", "PAROM_REDIS_URL"):
@@ -205,24 +218,41 @@ def _configure(folder: Path, sandbox: Sandbox) -> None:
     os.environ["PAROM_CONFIG"] = str(folder / "parom.toml")
 
 
-def _prepare_comagic() -> None:
-    """What a person does once, with `parom check`: it makes the field that the deals need."""
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _prepare() -> None:
+    """What a person does once, with `parom check`: it makes the fields that flows need in CoMagic and amoCRM."""
+    migrations.upgrade(Ledger(settings().database_url))
     with borrowed_redis() as redis:
-        flow = build_flows(settings(), redis)["interests"]
-        list(flow.target_connection.check(flow.kind.target_entity, flow.demands))
+        for flow in build_flows(settings(), redis).values():
+            if flow.kind.target_system == "comagic":
+                list(flow.target_connection.check(flow.kind.target_entity, flow.demands))
+            if flow.kind.source_system == "amocrm":
+                list(flow.source_connection.check(flow.kind.source_entity, flow.needs()))
 
 
-def _carry(console: Console, sandbox: Sandbox, mend: Callable[[], None]) -> bool:
-    with shown_progress(console) as watch:
-        first = drain(runtime(), app, watch=watch, mend=mend)
+def _carry(console: Console, sandbox: Sandbox, mend: Callable[[], None], *, web: str) -> bool:
+    for _ in range(demo_trade.ROUNDS):  # what is written into 1C it tells back, and that must end
+        left = demo_trade.exchange(sandbox, web)
+        with shown_progress(console) as watch:
+            first = drain(runtime(), app, watch=watch, mend=mend)
+        if not left and not demo_trade.exchange(sandbox, web):
+            break
     summary(console, first)
     before = sandbox.requests_so_far()
     with shown_progress(console) as watch:
         drain(runtime(), app, watch=watch, mend=mend)
     again = sandbox.requests_so_far() - before
-    verdicts = [verify(flow, sandbox, settings().timezone) for flow in runtime().flows.values()]
-    _tell(console, verdicts, before, again)
-    return first.is_clean and all(each.is_right for each in verdicts) and not _writes(again)
+    one_way = [flow for name, flow in runtime().flows.items() if name not in demo_trade.FLOWS]
+    verdicts = [verify(flow, sandbox, settings().timezone) for flow in one_way]
+    differences = disagreements(sandbox)
+    _tell(console, verdicts, before, again, differences)
+    return first.is_clean and all(each.is_right for each in verdicts) and not _writes(again) and not differences
 
 
 def _writes(requests_made: Counter[tuple[str, str]]) -> int:
@@ -230,7 +260,11 @@ def _writes(requests_made: Counter[tuple[str, str]]) -> int:
 
 
 def _tell(
-    console: Console, verdicts: Sequence[Verdict], first: Counter[tuple[str, str]], again: Counter[tuple[str, str]]
+    console: Console,
+    verdicts: Sequence[Verdict],
+    first: Counter[tuple[str, str]],
+    again: Counter[tuple[str, str]],
+    differences: Sequence[str],
 ) -> None:
     console.print()
     for each in verdicts:
@@ -242,6 +276,8 @@ def _tell(
         )
         if runtime().flows[each.flow].status_field:
             _mark(console, f"{each.flow}: every one of them shows the right note in its source", each.notes_wrong)
+    text = "1C and amoCRM: each counterparty, order and event is there once on both sides, and both say the same"
+    _mark(console, text, differences)
     text = f"a second poll wrote nothing ({sum(again.values())} calls, {_writes(again)} writes)"
     _mark(console, text, _writes(again))
     calls = Counter({system: 0 for system, _ in first})

@@ -103,8 +103,9 @@ def _spoken(late: timedelta) -> str:
 
 
 _MEANS = {
-    "invalid": "the manager corrects the contact in the CRM; the field «Статус синхронизации» says what",
-    "rejected": "the target refused them; the CRM shows why. After a remedy there: parom resync {flow} --failed",
+    "invalid": "to be corrected where they come from; its status field, or parom history {flow} ID, says what",
+    "rejected": "the target refused them: parom history {flow} ID. After a remedy there: parom resync {flow} --failed",
+    "parked in doubt": "look in the target whether they are there; if not: parom resync {flow} ID",
     "parent": "what they belong to is not delivered yet; they follow by themselves when it is",
     "limit reached": "the target takes no more; make room there, creations go on by themselves",
     "unavailable": "the target or source was down; they are tried again by themselves",
@@ -117,5 +118,5 @@ _MEANS = {
 
 
 def _cause(flow: str, state: str, cause: str, count: int) -> str:
-    meaning = _MEANS.get(cause, "").format(flow=flow)
+    meaning = (_MEANS.get(f"{state} {cause}") or _MEANS.get(cause, "")).format(flow=flow)
     return f"{flow}: {count} {state} ({cause}): {meaning}"

@@ -17,7 +17,7 @@ from workers.cli.failures import WorkFailed
 from workers.drain import Drained, drain
 from workers.embedded import EmbeddedRedis
 from workers.processes import ProcessTree
-from workers.web import bitrix24_hooks, inbox
+from workers.web.callers import are_expected
 
 
 @click.command()
@@ -25,7 +25,7 @@ from workers.web import bitrix24_hooks, inbox
 @click.option("--listen", default="127.0.0.1:8080", show_default=True, help="of the web process")
 def up(*, is_drain: bool, listen: str) -> None:
     """Run everything on this machine: the embedded Redis if configured, worker, beat, and web if anybody calls us."""
-    has_callers = bool(bitrix24_hooks.tokens(settings()) or inbox.pushed_flows(settings())) and not is_drain
+    has_callers = are_expected(settings()) and not is_drain
     log_folder = settings().var / "log" if is_drain else None
     with running(log_folder=log_folder, listen=listen if has_callers else None) as mend:
         if is_drain:

@@ -105,9 +105,9 @@ def _read(flow: Flow, item: Any) -> Row | Malformed:
 
 def _family(runtime: Runtime, flow: Flow) -> Iterator[Flow]:
     """The flow and whoever brings what it needs from the same entities, parents first."""
-    parent = runtime.flows.get(flow.parent_flow or "")
-    if parent and (parent.source_name, parent.kind.source_entity) == (flow.source_name, flow.kind.source_entity):
-        yield from _family(runtime, parent)
+    for parent in (runtime.flows[name] for name in flow.parent_flows.values()):
+        if (parent.source_name, parent.kind.source_entity) == (flow.source_name, flow.kind.source_entity):
+            yield from _family(runtime, parent)
     yield flow
 
 
