@@ -3,19 +3,22 @@
 PYTHON ?= python3
 BIN = .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Hundreds of processes begin in a test run, and without kept bytecode each would compile the project anew.
+export PYTHONDONTWRITEBYTECODE =
 
 N ?= 100
 SEED ?= 1
 DATABASE ?= postgresql
 JOBS ?= 2
 
-.PHONY: help demo test check bench interests chaos recovery mutations lock clean
+.PHONY: help demo test check bench interests trade chaos recovery mutations lock clean
 
 help:
-	@echo "make demo    500 invented contacts and 250 deals travel between sandbox systems, on this machine alone"
+	@echo "make demo    invented people, deals, Interests and orders travel between sandbox systems, on this machine alone"
 	@echo "make test    everything that is checked before a change lands"
 	@echo "make bench   the figures of docs/figures.md, measured anew"
 	@echo "make interests N=10000  so many 1C Interests move through five stages each on 60 points a minute"
+	@echo "make trade N=1000  so many counterparties, half as many orders, twice as many events between 1C and amoCRM, under kills"
 	@echo "make chaos   N=1000 SEED=1 DATABASE=postgresql|sqlite: seeded faults on real processes, and a judge (docs/certificate.md)"
 	@echo "make recovery  N=100 deaths of workers alone: how soon the others go on with what the dead held"
 	@echo "make mutations  the same with one mechanism taken away at a time: each must be noticed"
@@ -26,7 +29,7 @@ demo: .venv/installed
 
 test: .venv/installed-dev
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/pytest -n 4 --dist worksteal
+	@$(BIN)/pytest -n 5 --dist load --maxschedchunk 1
 
 check: .venv/installed-dev
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
@@ -38,6 +41,9 @@ bench: .venv/installed-dev
 
 interests: .venv/installed-dev
 	@$(BIN)/python -m tests.bench.interests $(N)
+
+trade: .venv/installed-dev
+	@$(BIN)/python -W ignore -m tests.bench.trade $(N)
 
 CHAOS = $(BIN)/python -W ignore -m tests.chaos --seed $(SEED) --database $(DATABASE) --jobs $(JOBS) --certificate docs/certificate.md
 
@@ -62,7 +68,7 @@ mutations: .venv/installed-dev
 
 .venv/installed-dev: .venv/bin/python requirements-dev.lock pyproject.toml
 	@echo "installing into .venv"
-	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@ .venv/installed
 

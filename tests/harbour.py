@@ -14,6 +14,7 @@ from pathlib import Path
 import requests
 
 from tasks.ledger import Ledger, migrate, report
+from tasks.ledger.vault import new_key
 from workers import compose
 from workers.cli.demo import BRANCHOFFICES, STAGES
 from workers.cli.verify import verify
@@ -117,8 +118,62 @@ inbox_patience = "{inbox_patience}"
 [flows.interests.stages]
 {stages}
 """
+TRADE = """
+[connections.amo]
+system = "amocrm"
+base_url = "{amocrm}"
+token = "${{file:amocrm_token}}"
+account_id = {onec_handlers_key}
+inn_field = "INN"
+default_user = 8000002
+requests_per_second = 500.0
+account_requests_per_second = 500.0
+deadline = "{deadline}"
+settle = "{settle}"
+{amo}
+
+[connections.trade]
+system = "onec_handlers"
+key = "{onec_handlers_key}"
+id_base = "{onec_handlers_id_base}"
+token = "${{file:trade_token}}"
+concurrency = 8
+patience = "5s"
+deadline = "{deadline}"
+settle = "{settle}"
+{trade}
+"""
+TRADE_FLOW = """
+[flows.{name}]
+kind = "{kind}"
+source = "{source}"
+target = "{target}"
+since = 2020-12-22
+every = "{every}"
+window = 16
+{more}
+"""
+FROM_AMO = 'status_field = "PAROM_STATUS"'
+TRADE_FLOWS = {
+    "individuals": ("onec-clients-to-amocrm-contacts", ""),
+    "legals": ("onec-clients-to-amocrm-companies", ""),
+    "orders": ("onec-orders-to-amocrm-leads", ""),
+    "events": ("onec-events-to-amocrm", 'parent = "orders"'),
+    "contacts": ("amocrm-contacts-to-onec-clients", FROM_AMO),
+    "companies": ("amocrm-companies-to-onec-clients", f'{FROM_AMO}\ninn_field = "INN"'),
+    "leads": (
+        "amocrm-leads-to-onec-orders",
+        f'{FROM_AMO}\ninn_field = "INN"\nparents = ["contacts", "companies"]',
+    ),
+}
+"""Kind and more, by name."""
+TRADE_TOKEN = "invented-token-of-the-trade-base"
 INBOX_TOKEN = "invented-inbox-token"
+SYSTEMS = ("otmechalka", "onec", "comagic", "amocrm", "onec_handlers")
+"""Those that Parom is given by an address; Bitrix24 is given by a webhook."""
 PATIENCE = 60.0
+LOOK_EVERY = 0.2
+"""Seconds: whoever looks oftener takes the processors from those who work."""
 
 
 def wait_until(condition, what, *, patience=PATIENCE):
@@ -126,7 +181,7 @@ def wait_until(condition, what, *, patience=PATIENCE):
     deadline = time.monotonic() + patience
     while not (value := condition()):
         assert time.monotonic() < deadline, f"never happened: {what}"
-        time.sleep(0.05)
+        time.sleep(LOOK_EVERY)
     return value
 
 
@@ -198,6 +253,9 @@ class Sandbox:
         """(entity's path, key) of every committed creation, doubled ones included."""
         return [(method, key) for method, key in self.writes("otmechalka") if not method.endswith("{origin_id}/")]
 
+    def rows(self, system, entity):
+        return self.get(f"/store/{system}/{entity}")["rows"]
+
     def stop(self):
         self.process.terminate()
         self.process.wait(10)
@@ -214,10 +272,12 @@ class Harbour:
     module: str = "workers.cli"
     """What the processes run."""
     processes: list = field(default_factory=list)
+    secret_key: str = field(default_factory=new_key)
 
     @property
     def environ(self):
-        return {**os.environ, "PAROM_CONFIG": str(self.folder / "parom.toml")}
+        config = {"PAROM_CONFIG": str(self.folder / "parom.toml"), "PAROM_SECRET_KEY": self.secret_key}
+        return {**os.environ, **config}
 
     def start(self, *command, **environ):
         log = (self.folder / f"{command[0]}-{len(self.processes)}.log").open("wb")
@@ -297,9 +357,12 @@ def open_harbour(
     deals=0,
     tickets=False,
     interests=None,
+    trade=False,
     crm="",
     school="",
     base="",
+    amo="",
+    base_of_trade="",
     flow="",
     inbox_patience="1s",
     threads=200,
@@ -313,7 +376,8 @@ def open_harbour(
 ):
     """A configured installation, its ledger migrated, its Redis running, nobody working yet.
 
-    `through` maps the address of each neighbour (database, redis, bitrix24, otmechalka) to the one that Parom is given.
+    `through` maps the address of each neighbour (database, redis, bitrix24 and the other systems) to the one that Parom
+    is given. `base_of_trade` may name `{onec_handlers}`, such an address, and `{onec_handlers_login}`.
     """
     sandbox, redis = Sandbox(folder), redis_class(folder / "var")
     if start_redis:
@@ -322,7 +386,8 @@ def open_harbour(
     values = {
         "database_url": through("database", database_url),
         "redis_url": through("redis", redis.url if start_redis else ""),
-        **{name: through(name, sandbox.addresses[name]) for name in ("otmechalka", "onec", "comagic")},
+        **{name: through(name, sandbox.addresses[name]) for name in SYSTEMS},
+        **{f"onec_handlers_{name}": sandbox.addresses[f"onec_handlers_{name}"] for name in ("key", "id_base", "login")},
         "threads": threads,
         "inbox_patience": inbox_patience,
         "every": every,
@@ -331,14 +396,22 @@ def open_harbour(
         "settle": settle,
     }
     form = CONFIG + (TICKETS if tickets else "") + ("" if interests is None else INTERESTS)
-    config = form.format(
-        **values, crm=crm, school=school, base=base, flow=flow, branchoffices=BRANCHOFFICES, stages=STAGES
-    )
+    form += _trade(every) if trade else ""
+    texts = {
+        "crm": crm,
+        "school": school,
+        "base": base,
+        "amo": amo,
+        "trade": base_of_trade.format(**values),
+        "flow": flow,
+    }
+    config = form.format(**values, **texts, branchoffices=BRANCHOFFICES, stages=STAGES)
     (folder / "parom.toml").write_text(config)
     (folder / "webhook").write_text(through("bitrix24", sandbox.addresses["bitrix24"]))
     (folder / "token").write_text(sandbox.addresses["otmechalka_token"])
     (folder / "inbox_token").write_text(INBOX_TOKEN)
-    for name in ("onec_password", "comagic_token"):
+    (folder / "trade_token").write_text(TRADE_TOKEN)
+    for name in ("onec_password", "comagic_token", "amocrm_token", "onec_handlers_password"):
         (folder / name).write_text(sandbox.addresses[name])
     # Nothing outside shall save us from creating twice.
     sandbox.post("/switches/otmechalka", unique_origin_id=False)
@@ -349,7 +422,21 @@ def open_harbour(
         sandbox.create_communication_field()
     ledger = Ledger(database_url)
     migrate.upgrade(ledger)
-    return Harbour(folder, ledger, sandbox, redis)
+    harbour = Harbour(folder, ledger, sandbox, redis)
+    if trade:
+        sandbox.post("/switches/amocrm", rate_profile="off")
+        sandbox.post("/switches/onec_handlers", repeats="double", inn_taken="double")
+        harbour.run("check")  # it makes our fields; the base has not registered yet, which it complains of
+    return harbour
+
+
+def _trade(every):
+    """The tables of both systems and their seven flows."""
+    flows = []
+    for name, (kind, more) in TRADE_FLOWS.items():
+        source, target = ("amo", "trade") if kind.startswith("amocrm") else ("trade", "amo")
+        flows.append(TRADE_FLOW.format(name=name, kind=kind, source=source, target=target, every=every, more=more))
+    return TRADE + "".join(flows)
 
 
 def flows_of(settings):
@@ -357,13 +444,17 @@ def flows_of(settings):
     return compose.build_flows(settings, compose.connect_redis("redis://127.0.0.1:1/0")).values()
 
 
+def verdicts(harbour):
+    """What the stores of both sides say of each flow."""
+    settings = compose.read_settings(harbour.environ)
+    return {flow.name: verify(flow, harbour.sandbox, settings.timezone) for flow in flows_of(settings)}
+
+
 def assert_all_arrived(harbour):
     """Every entity of every flow is where the mapping says, with its note, created once."""
-    settings = compose.read_settings(harbour.environ)
-    for flow in flows_of(settings):
-        verdict = verify(flow, harbour.sandbox, settings.timezone)
+    for name, verdict in verdicts(harbour).items():
         assert verdict.right
-        assert (verdict.wrong, verdict.notes_wrong) == ((), ()), flow.name
+        assert (verdict.wrong, verdict.notes_wrong) == ((), ()), name
     doubled = [each for each, count in Counter(harbour.sandbox.creations()).items() if count > 1]
     assert not doubled
 

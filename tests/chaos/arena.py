@@ -12,7 +12,8 @@ from redis import RedisError
 from tests.chaos.crew import Crew
 from tests.chaos.proxy import Link, Proxies
 from tests.chaos.servers import Postgres, Redis
-from tests.harbour import Harbour, free_port, open_harbour
+from tests.chaos.trade import Exchange
+from tests.harbour import TRADE_TOKEN, Harbour, free_port, open_harbour
 
 # A write may be late by a deadline and by what the target then still takes: less than `settle`, as the settings demand.
 DEADLINE, SETTLE, LEASE = "2s", "6s", "2s"
@@ -20,7 +21,10 @@ LATEST_WRITE = 2.5
 """Seconds after which a target that answers nobody may still have committed."""
 EVENTS = ["ONCRMCONTACTADD", "ONCRMCONTACTUPDATE", "ONCRMDEALADD", "ONCRMDEALUPDATE"]
 TOKEN = "invented-application-token"
-PEOPLE = {"a phone number": "7999000"}
+SECRETS = ("otmechalka_token", "comagic_token", "onec_password", "amocrm_token", "onec_handlers_password")
+PEOPLE = {"a phone number": "7999000", "a phone number of a trader": "7999100"}
+SEARCH_LAG = 1.0
+"""Seconds after which amoCRM's search finds what was written."""
 CRM = """\
 requests_per_second = 50.0
 burst = 200
@@ -33,6 +37,11 @@ concurrency = 16  # a dead worker's place is its own until its call would have e
 connect_timeout = "2s"
 read_timeout = "4s"
 deadline = "5s"
+"""
+BASE_OF_TRADE = """\
+web_address = "{onec_handlers}"
+handlers_login = "{onec_handlers_login}"
+handlers_password = "${{file:onec_handlers_password}}"
 """
 FLOW = """\
 window = 20
@@ -50,6 +59,7 @@ class Arena:
         self.links: dict[str, Link] = {}
         self.postgres = Postgres() if database == "postgresql" else None
         url = self.postgres.url if self.postgres else f"sqlite:///{folder}/parom.db"
+        (folder / "application_token").write_text(TOKEN)
         self.harbour: Harbour = open_harbour(
             folder,
             url,
@@ -58,7 +68,9 @@ class Arena:
             base=BASE,
             crm=CRM,
             flow=FLOW,
-            threads=100,
+            trade=True,
+            base_of_trade=BASE_OF_TRADE,
+            threads=220,
             every="2s",
             lease=LEASE,
             deadline=DEADLINE,
@@ -66,19 +78,22 @@ class Arena:
             through=self._through,
             redis_class=Redis,
         )
-        (folder / "application_token").write_text(TOKEN)
         self.harbour.module = "tests.chaos.process"
         self.redis: Redis = self.harbour.redis
         self.sandbox = self.harbour.sandbox
         # What a merge or a deletion changes in a deal without touching it is shown to nobody; an hourly look finds it.
         silent = {"merge_touches_deals": True, "delete_unbinds_deals": False}
         self.sandbox.post("/switches/bitrix24", rate_profile="off", **silent)
+        # Handlers know an amoCRM id again (facts/onec.md D5); nothing else of theirs shall save us, nor shall a search.
+        self.sandbox.post("/switches/onec_handlers", repeats="same")
+        self.sandbox.post("/switches/amocrm", search_lag_s=SEARCH_LAG)
         self.sandbox.post("/switches/comagic", minute_limit=1_000_000, day_limit=1_000_000)
         self.crew = Crew(self.harbour, folder / "orders")
-        for post in self.crew.posts:
-            post.environ["CHAOS_MUTATION"] = mutation
         web = free_port()
         self.crew.add_web(web)
+        for post in self.crew.posts:
+            post.environ["CHAOS_MUTATION"] = mutation
+        self.exchange = Exchange(self.sandbox, self._through("web", f"http://127.0.0.1:{web}"))
         hook = f"http://127.0.0.1:{web}/hooks/bitrix24/crm"
         self.sandbox.post("/bitrix24/webhooks", url=hook, events=EVENTS, application_token=TOKEN)
 
@@ -91,10 +106,8 @@ class Arena:
 
     def _private(self) -> dict[str, str]:
         webhook = urlsplit(self.sandbox.addresses["bitrix24"]).path.rstrip("/").rpartition("/")[2]
-        secrets = {
-            name: self.sandbox.addresses[name] for name in ("otmechalka_token", "comagic_token", "onec_password")
-        }
-        return {"webhook": webhook, "token of events": TOKEN, **secrets, **PEOPLE}
+        secrets = {name: self.sandbox.addresses[name] for name in SECRETS}
+        return {"webhook": webhook, "token of events": TOKEN, "token of 1C": TRADE_TOKEN, **secrets, **PEOPLE}
 
     def flush_redis(self) -> None:
         """FLUSHALL, if there is anybody to hear it."""

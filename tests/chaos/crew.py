@@ -14,6 +14,8 @@ from tests.harbour import Harbour
 
 IS_READY = b" ready."
 """What a Celery worker logs when it begins to consume."""
+CARRIERS = ("worker", "web")
+"""Roles whose processes hold records: a web process delivers what 1C pushes by itself."""
 RESTART_AFTER = 1.0
 """Seconds until the service manager of the machine starts a fallen process again."""
 
@@ -36,7 +38,7 @@ class Post:
 
 @dataclass(frozen=True)
 class Loss:
-    """At `at` (seconds since 1970) a worker died or was frozen, with the records of these ids in its hands."""
+    """At `at` (seconds since 1970) a carrier died or was frozen, with the records of these ids in its hands."""
 
     at: float
     held: tuple[int, ...] | None
@@ -131,7 +133,7 @@ class Crew:
 
     def newly_frozen(self) -> set[int]:
         """The records that workers hold who were stopped since the last time that somebody asked."""
-        stopped = {post.process.pid for post in self.posts if post.role == "worker" and _is_stopped(post.process.pid)}
+        stopped = {post.process.pid for post in self.posts if post.role in CARRIERS and _is_stopped(post.process.pid)}
         new, self._stopped = stopped - self._stopped, stopped
         return {record for pid in new for record in self._held_by(pid) or ()}
 
@@ -160,7 +162,7 @@ class Crew:
         self._has_lost(post, at, is_death=True)
 
     def _has_lost(self, post: Post, at: float, *, is_death: bool) -> None:
-        if post.role == "worker":
+        if post.role in CARRIERS:
             self.losses.append(Loss(at, self._held_by(post.process.pid), is_death))
 
     def _held_by(self, pid: int) -> tuple[int, ...] | None:

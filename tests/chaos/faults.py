@@ -10,7 +10,7 @@ from tests.chaos.seams import NAMED
 Undo = Callable[[], bool]
 """Ends a fault; whether it hit anything."""
 LONGEST_FREEZE = 6.0
-SYSTEMS = ("bitrix24", "otmechalka", "onec", "comagic")
+SYSTEMS = ("bitrix24", "otmechalka", "onec", "comagic", "amocrm", "onec_handlers")
 ORDER_STANDS = 6.0
 """Seconds for which somebody may come to the seam of an order."""
 
@@ -178,12 +178,12 @@ WEATHER = {
 # --- outside systems ---
 
 
-def _answer(system: str, **action) -> Callable[[Arena], Undo]:
+def _answer(system: str, match: str = "", **action) -> Callable[[Arena], Undo]:
     """A few requests are answered badly."""
 
     def begin(arena: Arena) -> Undo:
         times = arena.dice.randrange(1, 8)
-        fault = arena.sandbox.post("/faults", system=system, match="", times=times, **action)
+        fault = arena.sandbox.post("/faults", system=system, match=match, times=times, **action)
         return lambda: arena.disarm(fault["id"])
 
     return begin
@@ -203,6 +203,8 @@ ANSWERS = {
     "dripping answer": {"action": "slow", "bytes_per_s": 20},
     "an error in 200": {"action": "error"},
 }
+THEIR_WORD = {("onec_handlers", "an error in 200")}
+"""Answers that are a system's own way to refuse a record: nobody should bring it again."""
 LATE = {"action": "latency", "before_s": LATEST_WRITE}
 
 
@@ -247,7 +249,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("PostgreSQL stopped at once", _postgres_stopped, (0.0, 2.0), "database", databases=("postgresql",)),
     *(
         Fault(f"link to {name} {how}", _link(name, change), (0.2, 3.0), name)
-        for name in ("redis", *SYSTEMS)
+        for name in ("redis", "web", *SYSTEMS)
         for how, change in WEATHER.items()
     ),
     *(
@@ -264,10 +266,22 @@ FAULTS: tuple[Fault, ...] = (
         Fault(f"{system}: {how}", _answer(system, **action), (1.0, 4.0), f"answers of {system}")
         for system in SYSTEMS
         for how, action in ANSWERS.items()
+        if (system, how) not in THEIR_WORD
     ),
     *(
         Fault(f"{system}: writes late", _answer(system, **LATE), (1.0, 4.0), f"answers of {system}", weight=4)
-        for system in ("otmechalka", "comagic")
+        for system in ("otmechalka", "comagic", "amocrm", "onec_handlers")
+    ),
+    *(
+        # Most of what it is asked for are pages.
+        Fault(
+            f"amocrm: {how}, of writes",
+            _answer("amocrm", "^(POST|PATCH)", **ANSWERS[how]),
+            (2.0, 5.0),
+            "answers of amocrm",
+            weight=3,
+        )
+        for how in ("502 after the write", "reset after the write", "no answer after the write")
     ),
     Fault(
         "bitrix24: repeats and moves rows",

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from sqlalchemy import update
 
-from tasks import dispatch, sync, upkeep
+from connectors.amocrm_target import AmoCrmTarget
+from tasks import dispatch, sync, twins, upkeep
 from tasks.ledger import cursors, intake, records
 
 
@@ -71,6 +72,15 @@ def without_echo_test() -> None:
     intake.fingerprint = sync.fingerprint = lambda _value: f"never twice the same {next(numbers)}"
 
 
+def without_recognition() -> None:
+    """Whom 1C tells of is not looked for in amoCRM, and no direction knows what the other one has brought.
+
+    Each of the three alone is made good by the two others.
+    """
+    twins.twin_of = lambda *_args: None
+    AmoCrmTarget.find = AmoCrmTarget.match = lambda *_args: None
+
+
 MUTATIONS: Mapping[str, Callable[[], None]] = {
     "fencing": without_fencing,
     "find": without_finding,
@@ -78,4 +88,5 @@ MUTATIONS: Mapping[str, Callable[[], None]] = {
     "doubt": without_doubt,
     "sweeper": without_sweeper,
     "echo": without_echo_test,
+    "recognition": without_recognition,
 }

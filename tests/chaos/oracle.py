@@ -67,7 +67,7 @@ def judge(flow: Flow, chronicle: Chronicle, users: Mapping[str, Any], zone: Zone
     """Every row of the flow's source against the states of its target row, and children against their parents."""
     sources = chronicle.of(flow.kind.source_system, flow.kind.source_entity)
     targets = chronicle.of(flow.kind.target_system, flow.kind.target_entity)
-    parents = _parents(flow, chronicle)
+    parent, parents = next(iter(flow.kind.parents), None), _parents(flow, chronicle)
     verdict = Verdict(records=len(sources), versions=sum(map(len, sources.values())))
     for key, states in sources.items():
         _Row(flow, key, [_as_read(state, users) for state in states], targets.get(key, []), parents, zone).judge(
@@ -77,7 +77,7 @@ def judge(flow: Flow, chronicle: Chronicle, users: Mapping[str, Any], zone: Zone
         verdict.writes += len(states)
         if key not in sources:
             verdict.other.append(f"{flow.name} {key}: in the target, and never was in the source")
-        owner = flow.kind.parent and states[0].values.get(flow.kind.parent.field)
+        owner = parent and states[0].values.get(parent.field)
         if owner and parents.get(str(owner), states[0].seq) >= states[0].seq:
             verdict.orphaned.append(f"{flow.name} {key}: created before its parent")
     return verdict
@@ -85,10 +85,9 @@ def judge(flow: Flow, chronicle: Chronicle, users: Mapping[str, Any], zone: Zone
 
 def _parents(flow: Flow, chronicle: Chronicle) -> Mapping[str, int]:
     """When each possible parent was created in the target, by its key."""
-    if flow.kind.parent is None:
-        return {}
-    kind = KINDS[flow.kind.parent.kind]
-    return {key: states[0].seq for key, states in chronicle.of(kind.target_system, kind.target_entity).items()}
+    kinds = [KINDS[parent.kind] for parent in flow.kind.parents]
+    held = [chronicle.of(kind.target_system, kind.target_entity) for kind in kinds]
+    return {key: states[0].seq for rows in held for key, states in rows.items()}
 
 
 def _as_read(state: State, users: Mapping[str, Any]) -> State:
@@ -182,5 +181,6 @@ class _Row:
         return expected(self.flow, values, self.zone)
 
     def _lacks_parent(self, payload: Mapping[str, Any]) -> bool:
-        owner = self.flow.kind.parent and payload.get(self.flow.kind.parent.field)
+        parent = next(iter(self.flow.kind.parents), None)
+        owner = parent and payload.get(parent.field)
         return bool(owner) and str(owner) not in self.parents

@@ -22,11 +22,12 @@ from tasks import policy
 from tasks.ledger import report
 from tasks.ledger.records import CRASHED
 from tasks.ledger.tables import State, flows, history, records
-from tests.chaos import oracle
+from tests.chaos import oracle, trade
 from tests.chaos.arena import Arena
 from tests.chaos.faults import FAULTS, SYSTEMS, Fault, Undo
 from tests.chaos.oracle import Chronicle, Verdict
 from tests.chaos.story import Story
+from tests.chaos.trade import POLLED, PUSHED, Traders
 from tests.harbour import flows_of
 from workers import compose
 
@@ -38,7 +39,8 @@ PATIENCE = 150.0
 QUIET_POLLS = 2
 """After everything has settled, each flow is polled so often again before silence is believed."""
 INSIDE_A_PAGE = ("half", "open", "committed", "committed")
-FLOWS = ("students", "tickets", "people", "interests")
+ONE_WAY = ("students", "tickets", "people", "interests")
+FLOWS = (*ONE_WAY, *POLLED, *PUSHED)
 NEEDED_TO_START = ("redis", "database")
 IS_PARKED = records.c.state == State.PARKED
 AGAIN_WITHIN = 60.0
@@ -83,6 +85,8 @@ class Round:
         self._dice = random.Random(seed)
         self._arena = Arena(folder, database, random.Random(f"victims {seed}"), mutation=mutation)
         self._story = Story(self._arena.sandbox, random.Random(f"story {seed}"))
+        self._traders = Traders(self._arena.sandbox, random.Random(f"traders {seed}"))
+        self._in_background = (self._traders.alone, self._arena.exchange.alone)
         self._running: list[_Running] = []
         self._all_may_fail_at = float("inf")
         possible = self._possible = [fault for fault in FAULTS if database in fault.databases]
@@ -103,6 +107,8 @@ class Round:
             self._begin()
             self._rage()
             self._arena.crew.withdraw_all()  # peace
+            for each in self._in_background:
+                each.stop()
             is_settled = self._settles()
             self._free_the_parked()
             is_settled = is_settled and self._settles()
@@ -131,13 +137,16 @@ class Round:
 
     def _begin(self) -> None:
         self._story.begin(CONTACTS, DEALS, INTERESTS)
+        self._traders.begin()
         # The first load is interrupted where cursor and rows could part.
         self._arena.crew.order(f"cursors.store_page {self._dice.choice(INSIDE_A_PAGE)}", "kill")
         self._arena.crew.start()
+        for each in self._in_background:
+            each.start()
 
     def _rage(self) -> None:
         now = time.monotonic()
-        next_fault, next_act = now + 3.0, now + 3.0  # the processes take so long to start
+        next_fault = next_act = now + 3.0  # the processes take so long to start
         begun = 0
         while self._plan or self._running:
             now = time.monotonic()
@@ -157,7 +166,7 @@ class Round:
             self._arena.crew.mend()
             self._go_on_with_what_is_frozen()
             time.sleep(LOOK_EVERY)
-        self._result.acts = self._story.acts
+        self._result.acts = self._story.acts + self._traders.acts
 
     def _go_on_with_what_is_frozen(self) -> None:
         """A worker that thaws holds what has changed since and has been brought by others."""
@@ -194,11 +203,18 @@ class Round:
 
     def _settles(self) -> bool:
         """Whether Parom comes to rest by itself."""
-        peace = datetime.now(UTC)
+        peace = told = datetime.now(UTC)
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             self._arena.crew.mend()
-            if all(self._is_settled(flow, since=peace) for flow in FLOWS):
+            if self._arena.exchange.push():
+                told = datetime.now(UTC)
+            if (
+                all(self._is_settled(flow, since=peace) for flow in ONE_WAY)
+                and all(self._is_settled(flow, since=told) for flow in POLLED)
+                and all(self._arena.harbour.settled(0, flow) for flow in PUSHED)
+                and not self._arena.exchange.waiting()  # what has just come to 1C is told by it once more
+            ):
                 return True
             time.sleep(0.2)
         self._result.verdict.other.append(f"not settled after {PATIENCE:.0f} s: {self._what_is_open()}")
@@ -222,10 +238,13 @@ class Round:
 
     def _judge(self) -> None:
         settings = compose.read_settings(self._arena.harbour.environ)
-        chronicle = Chronicle(self._arena.sandbox.get("/chronicle?limit=1000000")["entries"])
+        entries = self._arena.sandbox.get("/chronicle?limit=1000000")["entries"]
+        chronicle = Chronicle(entries)
         users = {user["ID"]: user for user in self._arena.sandbox.get("/store/bitrix24/users")["rows"]}
         for flow in flows_of(settings):
-            self._result.verdict += oracle.judge(flow, chronicle, users, settings.timezone)
+            if flow.name in ONE_WAY:
+                self._result.verdict += oracle.judge(flow, chronicle, users, settings.timezone)
+        self._result.verdict += trade.judge(self._arena.sandbox, entries, self._arena.exchange)
         self._result.verdict.other += [*self._arena.crew.unasked, *self._arena.leaks()]
 
     def _stay_quiet(self) -> None:

@@ -80,7 +80,7 @@ def _inside_a_page(reach: Reach) -> None:
 
 
 def _around_calls(reach: Reach) -> None:
-    send, getresponse = http.Http._send, deadline._Watched.getresponse
+    send, getresponse = http.Http._send, deadline.Watched.getresponse
 
     def watched_send(self, call, watch):
         is_notes = call.name == "batch" and b".update" in call.body
@@ -91,11 +91,11 @@ def _around_calls(reach: Reach) -> None:
         return answer
 
     def watched_getresponse(self, *args, **kwargs):
-        reach(f"{deadline._watch().name} sent")
+        reach(f"{deadline.current_watch().name} sent")
         return getresponse(self, *args, **kwargs)
 
     http.Http._send = watched_send
-    deadline._Watched.getresponse = watched_getresponse
+    deadline.Watched.getresponse = watched_getresponse
 
 
 def _around_hints(reach: Reach) -> None:

@@ -2,7 +2,7 @@
 
 A schedule is the journey of one record, from its birth in the source to the note that tells of its delivery, through
 everything hostile: workers die or freeze at any seam (seams.py) while others run on, answers are lost, writes land
-late, people edit, delete and go back, hints vanish or are doubled (simulation_faults.py). A world carries a few hundred
+late, people edit, delete and go back, hints vanish or are doubled (simulation_faults.py). A world carries a thousand
 schedules at once, so that polls and upkeep are shared. Then all faults end, and when nothing is due any more the world
 is judged (simulation_oracle.py). The same seed is the same run.
 
@@ -42,7 +42,7 @@ from tests.siblings import START
 from workers import keeper
 from workers.hints import CeleryPublisher
 
-SCHEDULES = 500
+SCHEDULES = 1000
 STEPS = 40
 LEASE = timedelta(seconds=15)
 KILLED, FROZEN, SLOW = 0.018, 0.007, 0.003
@@ -368,7 +368,7 @@ TASKS = {
 }
 
 PATCHED = (
-    *(Ledger, CeleryPublisher, http.Http, deadline._Watched, sync.Attempt),
+    *(Ledger, CeleryPublisher, http.Http, deadline.Watched, sync.Attempt),
     *(cursors, dispatch, intake, records, sync, upkeep),
 )
 """What seams.py and mutations.py change."""

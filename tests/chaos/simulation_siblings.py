@@ -130,7 +130,7 @@ class HostileTarget(MemoryTarget):
     def create(self, payload):
         return self._send("create", payload)
 
-    def update(self, key, payload):
+    def update(self, id_, payload):
         assert self.updates, "never rewritten"
         return self._send("update", payload)
 

@@ -1,48 +1,43 @@
 """What is under contract: every system, how it is reached, and every entity with what of it is read or written.
 
-A new entity joins by an entry in SUBJECTS, a new system by one in REACHED.
+A new entity joins by an entry in SUBJECTS, a new system by one in REACHED. amoCRM's and 1C's handlers' are in trade.py.
 """
 
-import json
-import subprocess
-import sys
 import threading
-import time
 import traceback
-from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 import pytest
-import requests
 
 from connectors.base import FieldNeed, Secret
 from connectors.bitrix24_config import Bitrix24Config
 from connectors.comagic_config import CoMagicConfig
-from connectors.errors import ConnectorError, LimitReached, ParentMissing, Rejected, Throttled, Transient
+from connectors.errors import ConnectorError, LimitReached, ParentMissing, Rejected, Transient
 from connectors.onec_odata_config import ContactNames, InterestNames, OneCConfig
 from connectors.otmechalka_config import OtmechalkaConfig
+from tests.contract.subject import (
+    EMAIL,
+    FAMILY,
+    MANY,
+    OWNER,
+    PATIENT,
+    PERSONAL,
+    PHONE,
+    STATUS,
+    Subject,
+    System,
+)
+from tests.contract.trade import TRADE_REACHED, TRADE_SUBJECTS
 
-PATIENT = {
-    "connect_timeout": timedelta(seconds=5),
-    "read_timeout": timedelta(seconds=20),
-    "deadline": timedelta(seconds=20),
-}
-MANY = 1_000_000
-"""Points that need not be saved."""
 UNPACED = PATIENT | {"requests_per_second": 10_000.0, "burst": 10_000}
 MOSCOW = ZoneInfo("Europe/Moscow")
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-STATUS = "UF_CRM_SYNC_STATUS"
 STATUS_NEED = FieldNeed(STATUS, "Статус", ("string",), writable=True)
 NOTE = "ДокументОснование"
 """A text of the sandbox's Interests that nothing else reads."""
-OWNER = "7000"
-PHONE, FAMILY, EMAIL = "79990000001", "Петров", "ivan@example.com"
-PERSONAL = (PHONE, FAMILY, EMAIL)
-"""What payloads and rows hold of people, and no error may."""
 CLIENT = {
     "last_name": FAMILY,
     "first_name": "Василий",
@@ -86,122 +81,21 @@ ITEM = {
     "stage": "5c0e0001-1f6a-11ee-8a2b-0050569a0c11",
     "phones": [PHONE],
 }
-
-
-class Sandbox:
-    """The sandbox process and its side door."""
-
-    def __init__(self, folder):
-        ready = folder / "ready.json"
-        self.process = subprocess.Popen([sys.executable, "-m", "sandbox", "--ready-file", ready])
-        deadline = time.monotonic() + 30
-        while not ready.exists():
-            assert self.process.poll() is None, "the sandbox ended"
-            assert time.monotonic() < deadline, "the sandbox is not ready"
-            time.sleep(0.02)
-        self.addresses = json.loads(ready.read_text())
-        self.session = requests.Session()
-
-    def __call__(self, http_method, path, **body):
-        url = self.addresses["admin"] + path
-        answer = self.session.request(http_method, url, json=body or None, timeout=30)
-        assert answer.ok, answer.text
-        return answer.json()
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(10)
-
-    def journal(self, system):
-        return self("GET", f"/journal?system={system}")["entries"]
-
-    def about(self, subject):
-        """What was asked about the subject's target."""
-        names = (subject.target, subject.target.removesuffix("s"))
-        return [entry for entry in self.journal(subject.system) if entry["entity"] in names]
-
-    def committed(self, subject):
-        """Keys of the target's entities written, in order."""
-        return [entry["key"] for entry in self.about(subject) if entry["kind"] == "write" and entry["committed"]]
-
-    def rows(self, subject):
-        return self.table(subject.system, subject.entity)
-
-    def table(self, system, name):
-        return self("GET", f"/store/{system}/{name}")["rows"]
-
-    # What a person does in a source.
-
-    def create(self, subject, **fields):
-        """Its id."""
-        return self("POST", f"/{subject.system}/{subject.source}", fields=fields)[subject.key]
-
-    def edit(self, subject, id_, **fields):
-        self("POST", f"/{subject.system}/{subject.source}/{id_}", fields=fields)
-
-    def remove(self, subject, id_):
-        http_method, act = subject.removal
-        self(http_method, f"/{subject.system}/{subject.source}/{id_}{act}")
-
-    def notes(self, subject):
-        rows = self.table(subject.system, subject.table or subject.source)
-        return {row[subject.table_key or subject.key]: row[subject.note] for row in rows}
-
-
-@dataclass(frozen=True)
-class Subject:
-    """An entity under contract: how to reach its system, and what of it is to be read or written."""
-
-    system: str
-    source: str | None = None
-    target: str | None = None
-    needs: tuple[FieldNeed, ...] = ()
-    fields: tuple[str, ...] = ()
-
-    # Of a source: how its rows are kept, edited and shown.
-    key: str = "ID"
-    text: str = "COMMENTS"
-    note: str = STATUS
-    table: str = ""
-    table_key: str = ""
-    """Where the store keeps the field for notes, if not with all the rest."""
-    removal: tuple[str, str] = ("DELETE", "")
-    nobody: str = "999999"
-    """An id that no entity has."""
-    marks: Mapping = field(default_factory=dict)
-    """Two fields that conditions may name, with some values of each."""
-    filters: tuple = ()
-    """The sandbox's switches for what becomes of a filter by an unknown field."""
-    mistyped: tuple = ((), {})
-    """A field that does not exist, UF_CRM_MISTYPED: to be asked for, or configured."""
-    shows: Callable | None = None
-    """Whether a row shows what the store keeps."""
-    overlap: int = 0
-    """How many rows of a page the next may show again."""
-    item: Mapping | None = None
-    """What the source pushes, if it can."""
-
-    # Of a target.
-    payload: Callable | None = None
-    wrong: tuple[str, object, str] = ("", "", "")
-    """A field of the payload, a value that the target refuses, and how the manager knows the field."""
-    change: tuple[str, object] = ("", "")
-    """A field of the payload, and another value that an update brings."""
-    prepare: Callable = lambda _connector: None
-    """What must be there before the target is written."""
-
-    @property
-    def entity(self):
-        return self.source or self.target
-
-
-@dataclass(frozen=True)
-class System:
-    config: Callable
-    secret: str
-    """Which of the sandbox's addresses must never be shown."""
-    exhausted: type[Transient] = Throttled
-    """What it is called when the system has no capacity left for us."""
+MALFORMED = {
+    "no id": lambda item: {name: value for name, value in item.items() if name != "id"},
+    "an empty id": lambda item: item | {"id": ""},
+    "a number for an id": lambda item: item | {"id": 7},
+    "a way out for an id": lambda item: item | {"id": f"../{FAMILY}"},
+    "an unknown field": lambda item: item | {"unicorn": FAMILY},
+    "a text for a time": lambda item: item | {"created_at": FAMILY},
+    "a number for a time": lambda item: item | {"created_at": 1_700_000_000},
+    "an object for a text": lambda item: item | {"name": {"first": FAMILY}},
+    "a text for a list": lambda item: item | {"phones": PHONE},
+    "an object in a list": lambda item: item | {"phones": [{"number": PHONE}]},
+    "a long list": lambda item: item | {"phones": [PHONE] * 101},
+    "a long text": lambda item: item | {"name": FAMILY * 10_000},
+    "a text for a flag": lambda item: item | {"is_deleted": FAMILY},
+}
 
 
 def onec_config(at, **changes):
@@ -239,6 +133,7 @@ REACHED = {
     # Licences that are all in use are as good a sign of trouble as a base that is down.
     "onec": System(config=onec_config, secret="onec_password", exhausted=Transient),
     "comagic": System(config=comagic_config, secret="comagic_token"),
+    **TRADE_REACHED,
 }
 
 
@@ -288,6 +183,7 @@ SUBJECTS = {
         key="id",
         text="comment",
         note=NOTE,
+        noted=itemgetter(NOTE),
         table="Document_CRM_Интерес",
         table_key="Ref_Key",
         removal=("POST", "/delete"),
@@ -298,6 +194,7 @@ SUBJECTS = {
         shows=shows_interest,
         overlap=2,
         item=ITEM,
+        malformed=MALFORMED,
     ),
     "clients": Subject(
         "otmechalka",
@@ -329,6 +226,7 @@ SUBJECTS = {
         change=("name", "Сидоров"),
         prepare=lambda connector: connector.target("contacts").create(CARD | {"ext_id": OWNER}),
     ),
+    **TRADE_SUBJECTS,
 }
 
 
@@ -337,7 +235,8 @@ def each(*names):
 
 
 every_subject = each(*SUBJECTS)
-every_source = each(*(name for name, subject in SUBJECTS.items() if subject.source))
+every_source = each(*(name for name, subject in SUBJECTS.items() if subject.source and not subject.is_only_pushed))
+every_only_pushed = each(*(name for name, subject in SUBJECTS.items() if subject.is_only_pushed))
 every_target = each(*(name for name, subject in SUBJECTS.items() if subject.target))
 every_system = pytest.mark.parametrize("system", REACHED)
 

@@ -131,7 +131,7 @@ def test_stages_whose_answers_were_lost_and_that_are_repeated_leave_a_history_in
     assert list(dict.fromkeys(found)) == EXPECTED
     assert found == sorted(found, key=lambda row: row[1])
     assert len(found) == len(EXPECTED) or same_stage_row == "added"
-    assert len(sandbox.rows(SUBJECTS["stages"])) == 1
+    assert sandbox.keys(SUBJECTS["stages"]) == ["7"]
 
 
 def test_a_card_whose_creation_was_lost_is_overwritten_by_its_repeat_and_not_doubled(sandbox, connect):
@@ -140,7 +140,7 @@ def test_a_card_whose_creation_was_lost_is_overwritten_by_its_repeat_and_not_dou
     first, second = (SUBJECTS["cards"].payload("7") | {"name": name} for name in ("Интерес 1", "Интерес 2"))
     assert type(failure(sandbox, "comagic", lambda: cards.create(first))) is InDoubt
     assert cards.create(second) == "7"
-    assert [(row["ext_id"], row["name"]) for row in sandbox.rows(SUBJECTS["cards"])] == [("7", "Интерес 2")]
+    assert [(key, row["name"]) for key, row in sandbox.held(SUBJECTS["cards"])] == [("7", "Интерес 2")]
 
 
 @pytest.mark.parametrize("unknown_reference", ["entity_not_found", "invalid_parameter_value"])

@@ -3,7 +3,7 @@
 import psutil
 import pytest
 
-from tests.e2e.test_students import both_databases
+from tests.e2e.test_students import on_postgresql
 from tests.harbour import assert_all_arrived, kill, wait_until
 
 
@@ -11,7 +11,7 @@ def work_is_under_way(harbour):
     return len(harbour.sandbox.clients()) >= 5
 
 
-@both_databases
+@on_postgresql
 @pytest.mark.outside(contacts=100)
 def test_a_worker_killed_in_mid_call_loses_and_doubles_nothing(harbour):
     harbour.sandbox.post("/faults", system="otmechalka", match="POST", times=20, action="latency", after_s=1)
@@ -68,7 +68,7 @@ def test_a_drain_that_is_interrupted_does_not_claim_success(harbour):
     assert drain.wait(timeout=60) == 1
 
 
-@both_databases
+@on_postgresql
 @pytest.mark.outside(contacts=150)
 def test_two_workers_and_two_beats_do_everything_once(harbour):
     harbour.start_working(workers=2, beats=2)
@@ -76,17 +76,12 @@ def test_two_workers_and_two_beats_do_everything_once(harbour):
     assert_all_arrived(harbour)
 
 
+# What a connector makes of each bad answer, the contract suite tells; here are those that a whole installation must
+# outlive in ways of its own.
 BAD_ANSWERS = {
-    "an error page": {"action": "status", "status": 500},
-    "an error page after the write": {"action": "status", "status": 502, "commit": True},
     "HTML with 200": {"action": "html", "commit": True},
-    "cut JSON": {"action": "truncated"},
-    "JSON of the wrong type": {"action": "wrong_type"},
-    "a reset before the write": {"action": "reset_before"},
-    "a reset after the write": {"action": "reset_after"},
     "too many requests": {"action": "throttle"},
     "no answer after the write": {"action": "hang"},
-    "an answer that drips": {"action": "slow", "bytes_per_s": 20},
 }
 
 

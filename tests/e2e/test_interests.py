@@ -7,7 +7,7 @@ import pytest
 import requests
 from redis import Redis
 
-from tests.e2e.test_students import both_databases
+from tests.e2e.test_students import on_postgresql
 from tests.harbour import INBOX_TOKEN, kill, wait_until
 from workers import compose
 from workers.cli.verify import verify
@@ -48,7 +48,6 @@ def push(harbour, web, **more):
     return harbour.sandbox.post("/onec/push", url=f"{web}/inbox/interests", token=INBOX_TOKEN, **more)
 
 
-@both_databases
 @pytest.mark.outside(interests=120)
 def test_every_interest_is_a_contact_and_a_deal_and_a_second_run_writes_nothing(harbour):
     harbour.sandbox.post("/switches/comagic", minute_limit=100_000)
@@ -79,7 +78,7 @@ def test_a_change_in_1c_travels_stage_by_stage_and_a_new_phone_updates_the_card(
     assert [row["stage_ext_id"] for row in harbour.sandbox.histories()[interest]] == ["NEW", "QUALIFIED"]
 
 
-@both_databases
+@on_postgresql
 @pytest.mark.outside(interests=150, base="", flow=FAST)
 def test_pushed_in_any_order_and_interrupted_every_history_is_whole_and_in_order(harbour):
     harbour.sandbox.post("/switches/comagic", minute_limit=200)

@@ -7,6 +7,8 @@ import pytest
 from tests.harbour import assert_all_arrived, kill, wait_until
 
 both_databases = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+"""The engine's own tests and the chaos run on both; most stories need one, and SQLite's is the quicker one."""
 
 
 @both_databases

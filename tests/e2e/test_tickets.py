@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.e2e.test_students import both_databases
+from tests.e2e.test_students import on_postgresql
 from tests.harbour import assert_all_arrived, wait_until
 
 SALE = {"UF_CRM_58D1057919A6F": "2026-05-20T03:00:00+03:00", "UF_CRM_1470852549": [186], "UF_CRM_1490347942": 450}
@@ -28,7 +28,7 @@ def sell(harbour, contact, **fields):
     return harbour.sandbox.post("/bitrix24/deals", fields={**deal, **fields})["ID"]
 
 
-@both_databases
+@on_postgresql
 @pytest.mark.outside(contacts=60, deals=120, tickets=True)
 def test_every_won_deal_is_a_ticket_after_its_client_and_a_second_run_writes_nothing(harbour):
     harbour.redis.stop()

@@ -366,7 +366,7 @@ def test_a_lost_answer_on_the_way_back_doubles_nobody(both):
     assert {both.home.record("e1").state, both.away.record("c1").state} == {"done"}
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_day_of_edits_on_both_sides_settles_and_nothing_bounces(both, seed):
     dice = random.Random(seed)
     for hour in range(24):
