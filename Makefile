@@ -11,7 +11,7 @@ SEED ?= 1
 DATABASE ?= postgresql
 JOBS ?= 2
 
-.PHONY: help demo test check bench interests trade chaos recovery mutations lock clean
+.PHONY: help demo test check bench interests trade simulation chaos recovery mutations lock clean
 
 help:
 	@echo "make demo    invented people, deals, Interests and orders travel between sandbox systems, on this machine alone"
@@ -20,6 +20,7 @@ help:
 	@echo "make interests N=10000  so many 1C Interests move through five stages each on 60 points a minute"
 	@echo "make trade N=1000  so many counterparties, half as many orders, twice as many events between 1C and amoCRM, under kills"
 	@echo "make chaos   N=1000 SEED=1 DATABASE=postgresql|sqlite: seeded faults on real processes, and a judge (docs/certificate.md)"
+	@echo "make simulation  20,000 seeded schedules of the engine alone, in minutes"
 	@echo "make recovery  N=100 deaths of workers alone: how soon the others go on with what the dead held"
 	@echo "make mutations  the same with one mechanism taken away at a time: each must be noticed"
 	@echo "make lock    resolve the dependencies again (needs uv)"
@@ -45,6 +46,9 @@ interests: .venv/installed-dev
 trade: .venv/installed-dev
 	@$(BIN)/python -W ignore -m tests.bench.trade $(N)
 
+simulation: .venv/installed-dev
+	@$(BIN)/python -W ignore -m tests.chaos.simulation 1 20
+
 CHAOS = $(BIN)/python -W ignore -m tests.chaos --seed $(SEED) --database $(DATABASE) --jobs $(JOBS) --certificate docs/certificate.md
 
 chaos: .venv/installed-dev
@@ -68,7 +72,7 @@ mutations: .venv/installed-dev
 
 .venv/installed-dev: .venv/bin/python requirements-dev.lock pyproject.toml
 	@echo "installing into .venv"
-	@$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@ .venv/installed
 

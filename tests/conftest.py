@@ -65,8 +65,9 @@ def ledger(request, tmp_path, empty_sqlite):
     if request.param == "postgresql":
         shared = request.getfixturevalue("postgres_ledger")
         with shared.write() as connection:
-            names = ", ".join(table.name for table in metadata.sorted_tables)
-            connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+            for table in reversed(metadata.sorted_tables):  # TRUNCATE takes thirty times as long
+                connection.execute(table.delete())
+            connection.execute(text("SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S'"))
         shared.ahead = timedelta()
         yield shared
         return

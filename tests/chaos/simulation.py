@@ -401,18 +401,20 @@ def main() -> None:
     logging.disable()
     first, worlds = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
     met: Counter[str] = Counter()
-    struck = 0
+    struck = broken = 0
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
         ledger = StillLedger(Path(folder))
         for seed in range(first, first + worlds):
             world = Simulation(ledger, seed)
             for violation in world.judged():
                 print(world.story(violation), end="\n\n")
+                broken += 1
             met += world.met
             struck += len(world.struck)
     for what, times in sorted(met.items()):
         print(f"{times:8d}  {what}")
-    print(f"{worlds * SCHEDULES} schedules; the attempts of {struck} met a fault")
+    print(f"{worlds * SCHEDULES} schedules; the attempts of {struck} met a fault; {broken} violations")
+    sys.exit(broken > 0)
 
 
 if __name__ == "__main__":
