@@ -121,7 +121,7 @@ class _Row:
             verdict.duplicated.append(f"{self._name}: created {creations} times")
         verdict.reordered += self._steps_back()
         final = self.versions[-1].values
-        if final is None or not self._meets(final) or self._is_older(final):
+        if final is None or not self._meets(final) or self._is_older(final) or self._is_yet_to_come(final):
             return
         verdict.lost += self._misses()
         if self.flow.status_field:
@@ -168,6 +168,11 @@ class _Row:
     def _is_older(self, values: Mapping[str, Any]) -> bool:
         created = values[self._source.created]
         return bool(created) and datetime.fromisoformat(created) < self.flow.since
+
+    def _is_yet_to_come(self, values: Mapping[str, Any]) -> bool:
+        """Dated by a clock that ran ahead: CoMagic refuses it, and the manager is told, until that moment has come."""
+        created = values[self._source.created]
+        return bool(created) and datetime.fromisoformat(created) > datetime.now(self.zone)
 
     def _is_final(self) -> bool:
         return bool(self.written) and not self.flow.target.updates
