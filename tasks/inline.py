@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from threading import Event
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import select
 
 from connectors.base import Row
 from tasks import dispatch
 from tasks.flow import Flow
 from tasks.ledger import intake
-from tasks.ledger.tables import State, records
+from tasks.ledger.tables import IN_FLIGHT, State, records
 from tasks.runtime import Runtime
 from tasks.sync import sync
 
@@ -54,7 +54,7 @@ def carry(runtime: Runtime, name: str, row: Row, *, patience: timedelta, executo
         executor.submit(_attempt, runtime, name, record, attempted)
         attempted.wait(max(0.0, ends - time.monotonic()))
     while not (outcome := _outcome(runtime, record)).is_settled and time.monotonic() < ends:
-        if not _is_moving(runtime, record):
+        if outcome.state not in IN_FLIGHT:
             break  # it waits for something that nobody here can hasten
         time.sleep(LOOK_EVERY)
     return outcome
@@ -77,15 +77,7 @@ def _attempt(runtime: Runtime, name: str, record: int, attempted: Event) -> None
 
 
 def _outcome(runtime: Runtime, record: int) -> Outcome:
-    row = _row(runtime, record)
-    return Outcome(State(row["state"]), row["target_id"], row["detail"], row["cause"])
-
-
-def _is_moving(runtime: Runtime, record: int) -> bool:
-    return _row(runtime, record)["state"] in (State.QUEUED, State.RUNNING)
-
-
-def _row(runtime: Runtime, record: int) -> RowMapping:
     columns = (records.c[name] for name in ("state", "target_id", "detail", "cause"))
     with runtime.ledger.read() as connection:
-        return connection.execute(select(*columns).where(records.c.id == record)).mappings().one()
+        state, *rest = connection.execute(select(*columns).where(records.c.id == record)).one()
+    return Outcome(State(state), *rest)

@@ -59,7 +59,7 @@ class Claim:
     @property
     def is_again(self) -> bool:
         """Whether the target had it and is to get it once more, whatever it shows: somebody resyncs."""
-        return self.delivered_at is not None and self.delivered_version is None
+        return (self.target_id or self.delivered_at) is not None and self.delivered_version is None
 
     @property
     def entity_id(self) -> str:

@@ -299,6 +299,17 @@ def test_a_resync_brings_what_the_other_system_has_lost(both):
     assert both.erp.names() == {"e1": "Анна"}
 
 
+def test_a_resync_brings_also_what_the_other_system_had_told_us_itself(both):
+    both.erp.add("Анна")
+    both.settle()
+    assert both.away.events("c1") == ["seen", "echo"]
+    with both.erp.unread():
+        both.erp.rows["e1"] = replace(both.erp.rows["e1"], fields={"ID": "e1", "NAME": "старое", "OTHER": "c1"})
+        resync.resync(both.home.runtime, AWAY, Choice(ids=("c1",)))
+        both.away.work()
+    assert both.erp.names() == {"e1": "Анна"}
+
+
 def due_in(both, world, source_id):
     query = select(records.c.due_at).where(records.c.flow == world.flow.name, records.c.source_id == source_id)
     with both.home.runtime.ledger.read() as connection:
