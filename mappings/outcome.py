@@ -67,6 +67,13 @@ class TwinMapping(EntityMapping, Protocol):
         """
 
 
+def agree(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    """Of what `common` makes of an entity's two rows: whether both tell something, and in all of it the same."""
+    here, there = one or {}, other or {}
+    both = here.keys() & there.keys()
+    return bool(both) and all(here[name] == there[name] for name in both)
+
+
 def told(error: ValidationError) -> str:
     """All messages of `error` in their order, joined by "; "; the last ones give way to "…" beyond 255 characters."""
     messages = list(dict.fromkeys(_texts(error.messages)))

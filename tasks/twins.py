@@ -14,7 +14,7 @@ from marshmallow import ValidationError
 from sqlalchemy import Connection, RowMapping, or_, select
 
 from connectors.errors import Rejected, Throttled
-from mappings.outcome import Mapped, TwinMapping
+from mappings.outcome import Mapped, TwinMapping, agree
 from tasks.flow import Flow
 from tasks.ledger import intake, pauses
 from tasks.ledger.intake import fingerprint, storable
@@ -212,10 +212,7 @@ def _is_coming(connection: Connection, runtime: Runtime, flow: Flow, claim: Clai
 
 
 def _are_same(flow: Flow, ours: Mapping[str, Any], twins: Flow, theirs: Mapping[str, Any]) -> bool:
-    """By what both show; False if they show nothing of the same kind."""
-    here, there = _common(flow, ours), _common(twins, theirs)
-    shared = here.keys() & there.keys()
-    return bool(shared) and all(here[name] == there[name] for name in shared)
+    return agree(_common(flow, ours), _common(twins, theirs))
 
 
 def _common(flow: Flow, snapshot: Mapping[str, Any]) -> Mapping[str, Any]:

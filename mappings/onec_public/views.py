@@ -12,12 +12,6 @@ from mappings.onec_public.rows import Values, filled, readable
 View = dict[str, Any]
 
 
-def agree(one: View | None, other: View | None) -> bool:
-    """Whether one system shows what the other said: there is something that both tell, and in all of it they agree."""
-    both = (one or {}).keys() & (other or {}).keys()
-    return bool(both) and all((one or {})[name] == (other or {})[name] for name in both)
-
-
 def of_contact(values: Values) -> View | None:
     """Of the phones and e-mails the first, which is all that 1C has room for (facts/onec.md D3 #18)."""
     phones, emails = readable(values, "phone"), readable(values, "email")

@@ -12,8 +12,7 @@ from marshmallow import ValidationError
 from mappings import amocrm_to_onec_handlers as to_onec
 from mappings import onec_handlers_to_amocrm as to_amocrm
 from mappings.onec_public import fields
-from mappings.onec_public.views import agree
-from mappings.outcome import LONGEST_NOTE, Mapped, Skipped, told
+from mappings.outcome import LONGEST_NOTE, Mapped, Skipped, agree, told
 
 TODAY = date(2020, 12, 24)
 GUID = "0f8fad5b-d9cb-11ea-80c1-00155d010203"
